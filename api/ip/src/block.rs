@@ -1,0 +1,201 @@
+//! The aligned blocks of 256 addresses that the ledger keeps one record for.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::{Cidr, CidrError};
+use crate::family::{Family, key};
+use crate::{IpRange, IpSet};
+
+/// 256 addresses whose first one ends in eight zero bits: an IPv4 `/24` or an IPv6 `/120`.
+///
+/// The text form is the CIDR: `10.0.0.0/24`, `fd00::/120`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Block {
+    family: Family,
+    base: u128,
+}
+
+/// Why a text does not name a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// Not a subnet at all.
+    #[error(transparent)]
+    Cidr(#[from] CidrError),
+    /// A subnet of another size.
+    #[error("{cidr} is not a block of 256 addresses; write {block}")]
+    Size {
+        /// What was written.
+        cidr: Cidr,
+        /// The block that its first address is in.
+        block: Block,
+    },
+}
+
+impl Block {
+    /// How many addresses a block has.
+    pub const SIZE: usize = 256;
+
+    /// The block that `address` is in.
+    #[must_use]
+    pub fn containing(address: IpAddr) -> Self {
+        Self { family: Family::of(address), base: key(address) & !0xff }
+    }
+
+    /// The family of the addresses.
+    #[must_use]
+    pub fn family(self) -> Family {
+        self.family
+    }
+
+    /// The address `offset` places after the first.
+    #[must_use]
+    pub fn address(self, offset: u8) -> IpAddr {
+        self.family.address(self.base + u128::from(offset))
+    }
+
+    /// The place of `address` in the block, or `None` when it is in another.
+    #[must_use]
+    pub fn offset(self, address: IpAddr) -> Option<u8> {
+        #[expect(clippy::cast_possible_truncation, reason = "the low eight bits are meant")]
+        self.contains(address).then(|| key(address) as u8)
+    }
+
+    /// Whether `address` is in the block.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        Self::containing(address) == self
+    }
+
+    /// All addresses of the block.
+    #[must_use]
+    pub fn range(self) -> IpRange {
+        IpRange { family: self.family, first: self.base, last: self.base | 0xff }
+    }
+
+    /// The block as a subnet.
+    #[must_use]
+    pub fn cidr(self) -> Cidr {
+        let prefix = self.family.bits() - 8;
+        #[expect(clippy::expect_used, reason = "the prefix is below the family's width")]
+        Cidr::new(self.address(0), prefix).expect("a prefix of 24 or 120")
+    }
+
+    /// The block after this one, or `None` at the end of the family.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        let base = self.base.checked_add(0x100).filter(|&base| base <= self.family.last_key())?;
+        Some(Self { family: self.family, base })
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cidr().fmt(f)
+    }
+}
+
+impl FromStr for Block {
+    type Err = BlockError;
+
+    fn from_str(text: &str) -> Result<Self, BlockError> {
+        let cidr = Cidr::parse_subnet(text)?;
+        let block = Self::containing(cidr.address());
+        if block.cidr() == cidr { Ok(block) } else { Err(BlockError::Size { cidr, block }) }
+    }
+}
+
+impl From<Block> for String {
+    fn from(block: Block) -> Self {
+        block.to_string()
+    }
+}
+
+impl TryFrom<String> for Block {
+    type Error = BlockError;
+
+    fn try_from(text: String) -> Result<Self, BlockError> {
+        text.parse()
+    }
+}
+
+/// The blocks of a set in ascending order; see [`IpSet::blocks`].
+#[derive(Clone, Debug)]
+pub struct Blocks<'a> {
+    set: &'a IpSet,
+    next: Option<Block>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(crate) fn new(set: &'a IpSet) -> Self {
+        Self { set, next: set.first().map(Block::containing) }
+    }
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Block;
+
+    fn next(&mut self) -> Option<Block> {
+        let block = self.next?;
+        self.next = block.next().and_then(|after| self.set.block_at_or_after(after));
+        Some(block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_reads_and_prints_as_a_cidr() {
+        for text in ["0.0.0.0/24", "10.0.0.0/24", "255.255.255.0/24", "::/120", "fd00::/120", "fd00::ff00/120"] {
+            assert_eq!(text.parse::<Block>().unwrap().to_string(), text);
+        }
+        let cases = [
+            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 256 addresses; write 10.0.0.0/24"),
+            ("fd00::/64", "fd00::/64 is not a block of 256 addresses; write fd00::/120"),
+            ("10.0.0.1/24", "unformatted subnet 10.0.0.1/24, please change it to 10.0.0.0/24"),
+        ];
+        for (text, message) in cases {
+            assert_eq!(text.parse::<Block>().unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn offsets_and_addresses_are_inverse() {
+        for text in ["0.0.0.0/24", "255.255.255.0/24", "::/120", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120"] {
+            let block: Block = text.parse().unwrap();
+            for offset in 0..=255 {
+                assert_eq!(block.offset(block.address(offset)), Some(offset), "{text} {offset}");
+            }
+            assert_eq!(block.range().count(), 256);
+        }
+        let block: Block = "0.0.0.0/24".parse().unwrap();
+        assert_eq!(block.offset("0.0.1.0".parse().unwrap()), None);
+        assert_eq!(block.offset("::".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn blocks_end_with_the_family() {
+        for (last, before) in [
+            ("255.255.255.0/24", "255.255.254.0/24"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fe00/120"),
+        ] {
+            let (last, before): (Block, Block) = (last.parse().unwrap(), before.parse().unwrap());
+            assert_eq!((before.next(), last.next()), (Some(last), None));
+        }
+    }
+
+    #[test]
+    fn a_huge_set_gives_its_blocks_one_by_one() {
+        let set: IpSet = "fd00::/64".parse::<Cidr>().unwrap().range().into();
+        let first: Vec<String> = set.blocks().take(3).map(|block| block.to_string()).collect();
+        assert_eq!(first, ["fd00::/120", "fd00::100/120", "fd00::200/120"]);
+        assert_eq!(set.bits_in_block("fd00::100/120".parse().unwrap()), [u64::MAX; 4]);
+        assert_eq!(set.bits_in_block("fd01::/120".parse().unwrap()), [0; 4]);
+    }
+}
