@@ -61,8 +61,8 @@ impl Block {
     /// The place of `address` in the block, or `None` when it is in another.
     #[must_use]
     pub fn offset(self, address: IpAddr) -> Option<u8> {
-        #[expect(clippy::cast_possible_truncation, reason = "the low eight bits are meant")]
-        self.contains(address).then(|| key(address) as u8)
+        let [low, ..] = key(address).to_le_bytes();
+        self.contains(address).then_some(low)
     }
 
     /// Whether `address` is in the block.
@@ -80,9 +80,7 @@ impl Block {
     /// The block as a subnet.
     #[must_use]
     pub fn cidr(self) -> Cidr {
-        let prefix = self.family.bits() - 8;
-        #[expect(clippy::expect_used, reason = "the prefix is below the family's width")]
-        Cidr::new(self.address(0), prefix).expect("a prefix of 24 or 120")
+        Cidr { address: self.address(0), prefix: self.family.bits() - 8 }
     }
 
     /// The block after this one, or `None` at the end of the family.

@@ -16,8 +16,8 @@ use crate::family::{AddressError, Family, key, parse_address};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cidr {
-    address: IpAddr,
-    prefix: u8,
+    pub(crate) address: IpAddr,
+    pub(crate) prefix: u8,
 }
 
 /// Why something is not a CIDR, or not one that may stand in a subnet field.

@@ -87,7 +87,6 @@ impl Family {
     /// The address that has the number `key`; bits beyond the family's width are dropped.
     pub(crate) fn address(self, key: u128) -> IpAddr {
         match self {
-            #[expect(clippy::cast_possible_truncation, reason = "keys of this family are below 2^32")]
             Self::V4 => IpAddr::V4(Ipv4Addr::from_bits(key as u32)),
             Self::V6 => IpAddr::V6(Ipv6Addr::from_bits(key)),
         }
