@@ -1,0 +1,105 @@
+//! SpiderIPBlock: who holds which of 256 aligned addresses of a pool. The only truth about it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spiderpool_ip::Block;
+
+use crate::schema;
+
+/// The records of one block. Made on first use, owned by the pool; labelled with
+/// [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL) and, when there is no room,
+/// [`LABEL_BLOCK_FULL`](crate::keys::LABEL_BLOCK_FULL).
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "spiderpool.spidernet.io",
+    version = "v2beta1",
+    kind = "SpiderIPBlock",
+    plural = "spideripblocks",
+    shortname = "sib",
+    category = "spiderpool",
+    derive = "PartialEq",
+    doc = "Who holds which of 256 aligned addresses of a pool. Written by the agents; edit it only to repair it.",
+    printcolumn(name = "POOL", type_ = "string", json_path = ".spec.pool"),
+    printcolumn(name = "BLOCK", type_ = "string", json_path = ".spec.block")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SpiderIPBlockSpec {
+    /// The name of the pool.
+    pub pool: String,
+
+    /// The block as a CIDR: an IPv4 `/24` or an IPv6 `/120`.
+    #[schemars(schema_with = "schema::text")]
+    pub block: Block,
+
+    /// The holders of addresses, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BlockAllocation>")]
+    pub allocations: BTreeMap<IpAddr, BlockAllocation>,
+
+    /// Addresses that are free and not to be given out for a while, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Quarantine>")]
+    pub quarantine: BTreeMap<IpAddr, Quarantine>,
+}
+
+/// The holder of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockAllocation {
+    /// `namespace/name` of the pod, or of the virtual machine that it runs.
+    pub pod: String,
+    /// The pod's UID.
+    pub pod_uid: String,
+    /// The NIC's name.
+    pub interface: String,
+    /// The node's name.
+    pub node: String,
+    /// The sandbox that asked for it.
+    #[serde(rename = "containerID")]
+    pub container_id: String,
+}
+
+/// Why an address is not to be given out, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quarantine {
+    /// The moment from which it is free again.
+    pub until: Time,
+    /// What happened, for people.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_block_reads_and_prints_as_stored() {
+        let stored = json!({
+            "pool": "p4",
+            "block": "10.6.0.0/24",
+            "allocations": {
+                "10.6.0.5": {
+                    "pod": "shop/web-0", "podUid": "6b1c", "interface": "eth0", "node": "node1", "containerID": "abc",
+                },
+            },
+            "quarantine": {"10.6.0.6": {"until": "2026-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"}},
+        });
+        let spec: SpiderIPBlockSpec = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(spec.block.to_string(), "10.6.0.0/24");
+        assert_eq!(serde_json::to_value(spec).unwrap(), stored);
+    }
+
+    #[test]
+    fn a_block_of_another_size_is_refused() {
+        let error = serde_json::from_value::<SpiderIPBlockSpec>(json!({"pool": "p4", "block": "10.6.0.0/16"}));
+        let message = "10.6.0.0/16 is not a block of 256 addresses; write 10.6.0.0/24";
+        assert_eq!(error.unwrap_err().to_string(), message);
+    }
+}
