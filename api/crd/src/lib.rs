@@ -13,6 +13,8 @@
 //! server does from the schema, so an object means the same in a cluster and in a folder of manifests. Nothing here
 //! does I/O.
 
+#![expect(clippy::duplicated_attributes, reason = "every column of a kind says its `type_`")]
+
 pub mod allocated_ips;
 pub mod coordinator;
 pub mod endpoint;

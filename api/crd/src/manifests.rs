@@ -13,7 +13,8 @@ use crate::{
 /// The definitions of all kinds.
 #[must_use]
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
-    vec![
+    let ours = [SpiderIPBlock::crd(), SpiderPolicy::crd()];
+    let spiderpools = [
         SpiderIPPool::crd(),
         SpiderSubnet::crd(),
         SpiderReservedIP::crd(),
@@ -21,12 +22,9 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
         without_status_subresource(SpiderEndpoint::crd()),
         SpiderCoordinator::crd(),
         SpiderMultusConfig::crd(),
-        SpiderIPBlock::crd(),
-        SpiderPolicy::crd(),
     ]
-    .into_iter()
-    .map(settle_schemas)
-    .collect()
+    .map(without_required_spec);
+    spiderpools.into_iter().chain(ours).map(settle_schemas).collect()
 }
 
 /// The definitions of all kinds with the names of their files, such as `spiderpool.spidernet.io_spiderippools.yaml`.
@@ -43,24 +41,28 @@ fn without_status_subresource(mut crd: CustomResourceDefinition) -> CustomResour
     crd
 }
 
-/// What the derived schemas say differently from the ones that clusters have.
-fn settle_schemas(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    for version in &mut crd.spec.versions {
-        let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
-            continue;
-        };
-        root.required = None;
-        settle(root);
-    }
+/// Spiderpool's own schemas let an object without a specification pass, so clusters may have such.
+fn without_required_spec(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    roots(&mut crd).for_each(|root| root.required = None);
     crd
 }
 
-/// Goes through a schema and all within it.
+fn settle_schemas(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    roots(&mut crd).for_each(settle);
+    crd
+}
+
+fn roots(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+}
+
+/// Takes out of a schema, and of all within it, what the types say and Spiderpool's schemas do not.
 ///
 /// * No field is nullable: the API server then prunes a `null` and fills in the default, instead of storing it.
 /// * Formats of unsigned integers go, since OpenAPI has none and the API server warns about them. Their minimum stays.
 fn settle(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    schema.enum_.iter_mut().for_each(|values| values.retain(|value| !value.0.is_null()));
     schema.format.take_if(|format| format.starts_with("uint"));
     for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         settle(property);

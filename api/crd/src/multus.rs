@@ -216,7 +216,6 @@ pub struct OvsConfig {
     pub bridge: String,
     /// The VLAN tag of the port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 4094))]
     pub vlan: Option<i32>,
     /// The VLANs of a trunk port.
     #[serde(default, deserialize_with = "null_as_empty", skip_serializing_if = "Vec::is_empty")]
