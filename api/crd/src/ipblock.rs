@@ -62,6 +62,10 @@ pub struct BlockAllocation {
     /// The sandbox that asked for it.
     #[serde(rename = "containerID")]
     pub container_id: String,
+    /// The CNI network that it asked for, so that garbage collection of one network leaves the others' addresses alone;
+    /// empty in records that were taken over from `status.allocatedIPs`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub network: String,
 }
 
 /// Why an address is not to be given out, and until when.
@@ -87,6 +91,7 @@ mod tests {
             "allocations": {
                 "10.6.0.5": {
                     "pod": "shop/web-0", "podUid": "6b1c", "interface": "eth0", "node": "node1", "containerID": "abc",
+                    "network": "underlay",
                 },
             },
             "quarantine": {"10.6.0.6": {"until": "2026-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"}},
