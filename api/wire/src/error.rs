@@ -24,6 +24,52 @@ impl fmt::Display for ErrorBody {
     }
 }
 
+/// The kind of an error, for programs: sent as the header [`ErrorCode::HEADER`] beside the sentence in the body.
+///
+/// Spiderpool's own agent sends no such header; [`ErrorCode::parse`] reads its absence as [`ErrorCode::Internal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The request itself is wrong; asking again will not help.
+    BadRequest,
+    /// What is asked for does not exist.
+    NotFound,
+    /// A policy or a rule says no; something must be changed first.
+    Refused,
+    /// Every pool that may serve is full; may work later.
+    Exhausted,
+    /// The agent cannot serve now; will work later.
+    Unavailable,
+    /// Something broke; may work later.
+    Internal,
+}
+
+impl ErrorCode {
+    /// The name of the header.
+    pub const HEADER: &'static str = "spiderpool-error";
+
+    /// The header's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::NotFound => "not-found",
+            Self::Refused => "refused",
+            Self::Exhausted => "exhausted",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Reads the header's value, or its absence.
+    #[must_use]
+    pub fn parse(value: Option<&[u8]>) -> Self {
+        [Self::BadRequest, Self::NotFound, Self::Refused, Self::Exhausted, Self::Unavailable]
+            .into_iter()
+            .find(|code| value == Some(code.as_str().as_bytes()))
+            .unwrap_or(Self::Internal)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +80,15 @@ mod tests {
         let body = serde_json::to_vec(&error).unwrap();
         assert_eq!(body, br#""no \"pool\" has room""#);
         assert_eq!(ErrorBody::from_bytes(&body), error);
+    }
+
+    #[test]
+    fn codes_survive_the_wire_and_unknown_ones_are_internal() {
+        for code in [ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::Refused, ErrorCode::Exhausted] {
+            assert_eq!(ErrorCode::parse(Some(code.as_str().as_bytes())), code);
+        }
+        assert_eq!(ErrorCode::parse(None), ErrorCode::Internal);
+        assert_eq!(ErrorCode::parse(Some(b"melted")), ErrorCode::Internal);
     }
 
     #[test]

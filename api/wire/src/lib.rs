@@ -13,7 +13,7 @@ mod lists;
 pub mod summary;
 pub mod upkeep;
 
-pub use error::ErrorBody;
+pub use error::{ErrorBody, ErrorCode};
 
 /// The agent's socket, unless configured otherwise.
 pub const DEFAULT_SOCKET: &str = "/var/run/spidernet/spiderpool.sock";
