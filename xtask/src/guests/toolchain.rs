@@ -1,0 +1,144 @@
+//! Which compiler and which std build the guests.
+//!
+//! In this order: the toolchain at hand, if it has the target; the target that rustup installs, if a person asked for
+//! that; the toolchain at hand with a std built from its own sources; Debian's compiler and sources, unpacked into a
+//! cache and never installed. A std that was built is kept per compiler, outside the repository.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{TARGET, debian, std_library};
+use crate::process;
+use crate::progress::say;
+
+/// A person who has the network for it sets this to 1 to let rustup add the target to the toolchain.
+const ASK_RUSTUP: &str = "SPIDERPOOL_RUSTUP_TARGET";
+
+/// How to compile for the guests' target.
+pub(crate) struct Toolchain {
+    rustc: PathBuf,
+    /// Where the target's std lies, if not in the compiler's own folder.
+    sysroot: Option<PathBuf>,
+    linker: PathBuf,
+}
+
+impl Toolchain {
+    /// Makes a cargo command use this toolchain with `flags`, whatever flags the caller's environment has for native
+    /// builds. Lists in TOML, because a path may contain spaces.
+    pub(crate) fn configure(&self, cargo: &mut Command, flags: &[String]) {
+        let sysroot = self.sysroot.iter().flat_map(|folder| ["--sysroot".to_owned(), folder.display().to_string()]);
+        let flags = sysroot.chain(flags.iter().cloned()).collect::<Vec<_>>();
+        cargo
+            .env("RUSTC", &self.rustc)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WRAPPER")
+            .args(["--config", &format!("target.{TARGET}.rustflags={flags:?}")])
+            .args(["--config", &format!("target.{TARGET}.linker={:?}", self.linker.display().to_string())]);
+    }
+}
+
+/// Finds the first of the ways above that works, preparing it if need be.
+pub(crate) fn find() -> Result<Toolchain> {
+    let rustc = PathBuf::from(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let linker = linker(&rustc)?;
+    if has_std(&rustc, None)? || (asked_for_rustup() && add_with_rustup(&rustc)?) {
+        return Ok(Toolchain { rustc, sysroot: None, linker });
+    }
+    let cache = cache()?;
+    let rustc = if has_sources(&rustc)? { rustc } else { debian::compiler(&cache)? };
+    let sysroot = cache.join(format!("sysroot-{}", identity(&rustc)?));
+    if !has_std(&rustc, Some(&sysroot))? {
+        let _lock = lock(&cache)?;
+        if !has_std(&rustc, Some(&sysroot))? {
+            std_library::build(&rustc, &cache, &sysroot)?;
+        }
+    }
+    Ok(Toolchain { rustc, sysroot: Some(sysroot), linker })
+}
+
+/// Holds off a second build that would prepare the same thing, until the file is dropped.
+pub(crate) fn lock(cache: &Path) -> Result<File> {
+    let path = cache.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if file.try_lock().is_err() {
+        say("waiting for another build that prepares the same compiler or std");
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(file)
+}
+
+/// The folder of a compiler's installation.
+pub(crate) fn sysroot(rustc: &Path) -> Result<PathBuf> {
+    Ok(PathBuf::from(process::output(Command::new(rustc).args(["--print", "sysroot"]))?.trim_end()))
+}
+
+fn asked_for_rustup() -> bool {
+    env::var_os(ASK_RUSTUP).is_some_and(|value| value == "1")
+}
+
+fn add_with_rustup(rustc: &Path) -> Result<bool> {
+    say(format_args!("{ASK_RUSTUP}=1: rustup adds {TARGET} to the toolchain"));
+    process::run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    has_std(rustc, None)
+}
+
+/// Whether a std for the target lies where this compiler would look for it.
+fn has_std(rustc: &Path, sysroot: Option<&Path>) -> Result<bool> {
+    let mut command = Command::new(rustc);
+    command.args(["--print", "target-libdir", "--target", TARGET]);
+    if let Some(sysroot) = sysroot {
+        command.arg("--sysroot").arg(sysroot);
+    }
+    let folder = PathBuf::from(process::output(&mut command)?.trim_end());
+    let Ok(files) = fs::read_dir(folder) else { return Ok(false) };
+    Ok(files.flatten().any(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    }))
+}
+
+fn has_sources(rustc: &Path) -> Result<bool> {
+    Ok(sysroot(rustc)?.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file())
+}
+
+/// The commit a compiler was built from, or its version where it does not say: libraries of another one do not load.
+fn identity(rustc: &Path) -> Result<String> {
+    let version = process::output(Command::new(rustc).arg("-vV"))?;
+    let field = |key: &str| version.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    let release = field("release:").context("`rustc -vV` names no release")?;
+    let commit = field("commit-hash:").filter(|commit| *commit != "unknown").unwrap_or("distribution");
+    Ok(format!("{release}-{}", &commit[..commit.len().min(12)]))
+}
+
+/// The linker that comes with the toolchain. The `lld` packages of older distributions are not used: version 14 lacks
+/// symbols that current Rust code needs.
+fn linker(rustc: &Path) -> Result<PathBuf> {
+    let version = process::output(Command::new(rustc).arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
+    let linker = sysroot(rustc)?.join("lib/rustlib").join(host).join("bin/rust-lld");
+    ensure!(
+        linker.is_file(),
+        "no linker for {TARGET}: {} does not exist; use a toolchain that rustup installed, or put LLVM's lld (15 or \
+         newer) in its place",
+        linker.display()
+    );
+    Ok(linker)
+}
+
+/// `$XDG_CACHE_HOME/spiderpool/wasm-std`: what is prepared serves every clone of the repository.
+fn cache() -> Result<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+        .context("no place for a cache: neither XDG_CACHE_HOME nor HOME is set; set HOME")?;
+    let cache = base.join("spiderpool/wasm-std");
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make the folder {}", cache.display()))?;
+    Ok(cache)
+}
