@@ -37,6 +37,8 @@ pub mod path {
     pub const POOLS: &str = "/v1/ipam/pools";
     /// `GET`: a list of [`AllocationSummary`](crate::summary::AllocationSummary).
     pub const ALLOCATIONS: &str = "/v1/ipam/allocations";
+    /// `GET`: a list of [`PolicySummary`](crate::summary::PolicySummary).
+    pub const POLICIES: &str = "/v1/policies";
     /// `GET` with [`WorkloadEndpointArgs`](crate::endpoint::WorkloadEndpointArgs) in the query.
     pub const WORKLOAD_ENDPOINT: &str = "/v1/workloadendpoint";
     /// `GET` with [`CoordinatorConfigArgs`](crate::coordinator::CoordinatorConfigArgs) as a body.

@@ -9,7 +9,7 @@ use spiderpool_wire::coordinator::{CoordinatorConfig, CoordinatorConfigArgs};
 use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
 use spiderpool_wire::explain::{ExplainArgs, Explanation};
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse, IpamBatchDelArgs, IpamDelArgs};
-use spiderpool_wire::summary::{AllocationSummary, PoolSummary, saturate};
+use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary, saturate};
 use spiderpool_wire::upkeep::{IpamCheckArgs, IpamGcArgs, IpamGcResponse, IpamStatus};
 
 /// The JSON is read, and written back without a difference.
@@ -193,4 +193,20 @@ fn summaries() {
     all_required::<AllocationSummary>(&allocation);
     same::<AllocationSummary>(allocation);
     assert_eq!((saturate(7), saturate(u128::MAX)), (7, u64::MAX));
+}
+
+#[test]
+fn policies() {
+    let failed = json!({
+        "name": "rack", "order": 10, "mode": "enforce", "onFailure": "deny", "extensionPoints": [], "phase": "Failed",
+        "message": "rack.wasm is missing",
+    });
+    same::<PolicySummary>(failed);
+    let ready = json!({
+        "name": "rack", "order": 10, "mode": "shadow", "onFailure": "fallback", "extensionPoints": ["affinity"],
+        "digest": "sha256:00", "contractVersion": "0.1.0", "phase": "Ready",
+    });
+    same::<PolicySummary>(ready);
+    let least = json!({"name": "rack", "order": 10, "mode": "enforce", "onFailure": "deny", "phase": "Ready"});
+    all_required::<PolicySummary>(&least);
 }
