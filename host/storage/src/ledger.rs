@@ -1,0 +1,315 @@
+//! The ledger as the agent sees it: who asks for what, what may go wrong, and the trait that engines implement.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use spiderpool_ip::{Family, IpSet};
+
+use crate::{Endpoint, Lease, PoolSpace};
+
+/// A future on the heap, so that [`Ledger`] can be a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who holds addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub pod: String,
+    /// The pod's UID, or the sandbox's id where no UID is known. Two holders are the same when this is.
+    pub uid: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} ({})", self.namespace, self.pod, self.uid)
+    }
+}
+
+/// The top controller of a pod, such as `StatefulSet` `web`; the pod itself when nothing controls it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The kind.
+    pub kind: String,
+    /// The name, in the pod's namespace.
+    pub name: String,
+}
+
+/// Addresses for one pod: all of its wants, or nothing.
+#[derive(Clone, Debug)]
+pub struct Reservation {
+    /// Who asks.
+    pub holder: Holder,
+    /// The node that the pod runs on.
+    pub node: String,
+    /// The sandbox's id. Addresses that the holder already has move to this sandbox.
+    pub container: String,
+    /// The pod's top controller, for the endpoint record.
+    pub owner: Owner,
+    /// What is asked for, in the order in which it is served.
+    pub wants: Vec<Want>,
+}
+
+/// One address of one family for one NIC.
+#[derive(Clone, Debug)]
+pub struct Want {
+    /// The NIC's name.
+    pub interface: String,
+    /// The family. Pools of the other family are passed over.
+    pub family: Family,
+    /// The CNI network that asks for the NIC, so that its garbage collection finds it. Empty for a NIC that is reserved
+    /// ahead, before its own network asked; an empty name never replaces one that is recorded.
+    pub network: String,
+    /// Whether no default route goes through the pool's gateway. Kept with the lease.
+    pub clean_gateway: bool,
+    /// The pools to try, in order.
+    pub choices: Vec<Choice>,
+}
+
+/// A pool to try, and how.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The pool's addresses.
+    pub space: Arc<PoolSpace>,
+    /// Which of them.
+    pub pick: Pick,
+}
+
+/// Which free address of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The lowest.
+    Lowest,
+    /// The first at or after a place that the number stands for, so that different numbers land far apart.
+    Spread(u64),
+    /// The first at or after a place that the text stands for: the same text gets the same address as long as that is
+    /// free and the pool's addresses do not change.
+    Sticky(String),
+    /// The first of these that is free and in the pool.
+    Exactly(Vec<IpAddr>),
+}
+
+/// What is to be given back. All conditions must hold; whatever else the holder has stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The holder's UID.
+    pub uid: String,
+    /// Of this NIC only.
+    pub interface: Option<String>,
+    /// Of this sandbox only: an address that has moved on to a newer sandbox stays.
+    pub container: Option<String>,
+}
+
+/// Addresses that somebody else on the network answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The holder's UID. Addresses that another holder has are left alone.
+    pub uid: String,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+    /// When they may be given again.
+    pub until: SystemTime,
+    /// What happened, for people: `answered by 02:00:00:00:00:01`.
+    pub reason: String,
+}
+
+/// One address and who holds it: a row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// Who holds it.
+    pub holder: Holder,
+    /// The node that the holder runs on.
+    pub node: String,
+    /// The holder's top controller.
+    pub owner: Owner,
+    /// The address and what goes with it.
+    pub lease: Lease,
+    /// The number of the reservation that first took it. Later reservations have higher numbers.
+    pub serial: u64,
+}
+
+/// How full a pool is, counted over the addresses that it may give out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Addresses that are held.
+    pub allocated: u64,
+    /// Free addresses that may not be given out for a while.
+    pub quarantined: u64,
+    /// Addresses that could be given out now; `u128::MAX` stands for more.
+    pub free: u128,
+}
+
+/// Why a reservation was not made. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReserveError {
+    /// No pool had an address for a want.
+    #[error("no {family} address for {interface}: {}", tried_sentence(.tried))]
+    Exhausted {
+        /// The NIC.
+        interface: String,
+        /// The family.
+        family: Family,
+        /// The pools in the order in which they were tried.
+        tried: Vec<Tried>,
+    },
+    /// The engine could not do its work.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A pool that had no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The pool's name.
+    pub pool: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a pool had no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// It is of the other family.
+    #[error("is an {0} pool")]
+    Family(Family),
+    /// It has no addresses at all.
+    #[error("has no addresses to give; all of spec.ips is excluded, reserved or the gateway, or the list is empty")]
+    Empty,
+    /// All are in use.
+    #[error("all {total} addresses are in use ({quarantined} of them quarantined after a conflict)")]
+    Full {
+        /// How many addresses it may give out.
+        total: u128,
+        /// How many of these are free but quarantined.
+        quarantined: u64,
+    },
+    /// An address that was asked for is held by somebody else.
+    #[error("{address} is held by {holder}")]
+    Taken {
+        /// The address.
+        address: IpAddr,
+        /// Its holder.
+        holder: Holder,
+    },
+    /// An address that was asked for is quarantined.
+    #[error("{address} is quarantined: {reason}")]
+    Quarantined {
+        /// The address.
+        address: IpAddr,
+        /// What happened.
+        reason: String,
+    },
+    /// An address that was asked for is not one that the pool gives out.
+    #[error("{0} is not an address of the pool, or it is excluded, reserved or the gateway")]
+    Outside(IpAddr),
+}
+
+fn tried_sentence(tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return "no pool was named".to_owned();
+    }
+    tried.iter().map(|Tried { pool, why }| format!("pool {pool}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
+/// Why the engine could not do its work. Whether retrying helps is said by each variant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// Too many requests wait already. Try again shortly.
+    #[error("the ledger is busy: {waiting} requests wait already; try again")]
+    Busy {
+        /// How many requests may wait.
+        waiting: usize,
+    },
+    /// The engine was stopped. Retrying does not help.
+    #[error("the ledger is closed")]
+    Closed,
+    /// Reading or writing failed. Helps once the remedy was applied.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What storage refused, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {}: {cause}; {remedy}", .path.display())]
+pub struct StorageError {
+    /// What was being done.
+    pub what: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What went wrong, in the words of whoever refused.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Who holds which address.
+///
+/// # Guarantees
+/// * An address is held by at most one holder, whatever pools name it: the truth is keyed by address.
+/// * What was acknowledged is durable; what was not acknowledged is there as a whole or not at all.
+/// * A failed request changes nothing.
+///
+/// # Caveats
+/// Looking up sees writes that are under way some hundred microseconds before they are durable.
+pub trait Ledger: Send + Sync {
+    /// Takes an address for every want, or none at all.
+    ///
+    /// Idempotent on (uid, interface, family): an address that is already held is answered again, whatever the choices
+    /// are, and moves to the reservation's sandbox, node and network. The answer is all that the holder has.
+    ///
+    /// # Errors
+    /// [`ReserveError::Exhausted`] for the first want that no choice serves; otherwise what stopped the engine.
+    fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>>;
+
+    /// Gives back what matches, and says what that was: nothing, if nothing did.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
+
+    /// Takes addresses from their holder and keeps them from being given until a moment; says what the holder lost.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
+
+    /// What the pod of that name has. Should two UIDs of that name hold addresses, the later one's.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>>;
+
+    /// What the holder with that UID has.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>>;
+
+    /// What a sandbox has, of one NIC or of all: for callers that know no pod.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn held_by_container(
+        &self,
+        container: &str,
+        interface: Option<&str>,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>>;
+
+    /// Everything that is held, or what came from one pool, by address.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn allocations(&self, pool: Option<&str>) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>>;
+
+    /// How full a pool is. From memory: it is asked on every decision.
+    fn usage(&self, pool: &Arc<PoolSpace>) -> Usage;
+
+    /// The addresses of `space` that are held, whatever pool they came from. From memory.
+    fn in_use(&self, space: &IpSet) -> IpSet;
+}

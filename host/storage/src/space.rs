@@ -1,0 +1,76 @@
+//! The addresses that a pool may give out.
+
+use std::net::IpAddr;
+
+use spiderpool_crd::{FieldError, Route, SpiderIPPool, SpiderReservedIP};
+use spiderpool_ip::{Cidr, IpRange, IpSet, parse_address};
+
+/// A pool, as far as giving out its addresses is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSpace {
+    /// The pool's name.
+    pub name: String,
+    /// The subnet. Addresses are given with its prefix length.
+    pub subnet: Cidr,
+    /// What may be given out: `ips` less `excludeIPs`, reserved addresses and the gateway. The first and the last
+    /// address of the subnet are addresses like any other, as in Spiderpool: who lists them means them.
+    pub usable: IpSet,
+    /// The gateway.
+    pub gateway: Option<IpAddr>,
+    /// Further routes.
+    pub routes: Vec<Route>,
+}
+
+impl PoolSpace {
+    /// What `pool` may give out when `reserved` (the addresses of all SpiderReservedIPs of the family, see
+    /// [`PoolSpace::reserved`]) are kept back.
+    ///
+    /// # Errors
+    /// Names the first field of the pool that does not hold what it must.
+    pub fn of(pool: &SpiderIPPool, reserved: &IpSet) -> Result<Self, FieldError> {
+        let subnet = pool.spec.cidr()?;
+        let family = subnet.family();
+        if pool.spec.family()? != family {
+            return Err(field(
+                "spec.ipVersion",
+                format!("the subnet {subnet} is {family}; write {}", family.version()),
+            ));
+        }
+        let gateway = pool.spec.gateway.as_deref().filter(|text| !text.is_empty());
+        let gateway = gateway.map(parse_address).transpose().map_err(|problem| field("spec.gateway", problem))?;
+        if let Some(gateway) = gateway.filter(|&gateway| !subnet.contains(gateway)) {
+            return Err(field("spec.gateway", format!("{gateway} is not in the subnet {subnet}")));
+        }
+        let listed = pool.spec.space()?;
+        let outside = listed.minus(&IpSet::from(subnet.range()));
+        if !outside.is_empty() {
+            return Err(field("spec.ips", format!("{outside} is not in the subnet {subnet}")));
+        }
+        let mut usable = listed.minus(reserved);
+        if let Some(gateway) = gateway {
+            usable = usable.minus(&IpSet::from(IpRange::from(gateway)));
+        }
+        let name = pool.metadata.name.clone().unwrap_or_default();
+        let routes = pool.spec.routes.clone().unwrap_or_default();
+        Ok(Self { name, subnet, usable, gateway, routes })
+    }
+
+    /// The addresses of `family` that any of `objects` reserves.
+    ///
+    /// # Errors
+    /// Names the first field that does not hold what it must.
+    pub fn reserved<'a>(
+        family: spiderpool_ip::Family,
+        objects: impl IntoIterator<Item = &'a SpiderReservedIP>,
+    ) -> Result<IpSet, FieldError> {
+        let mut ranges = Vec::new();
+        for object in objects {
+            ranges.extend(object.spec.space(family)?.iter_ranges());
+        }
+        IpSet::from_ranges(family, ranges).map_err(|problem| field("spec.ips", problem))
+    }
+}
+
+fn field(path: &str, problem: impl std::fmt::Display) -> FieldError {
+    FieldError { path: path.to_owned(), problem: problem.to_string() }
+}
