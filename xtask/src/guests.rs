@@ -15,6 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use self::discover::Guest;
+pub(crate) use self::discover::Kind;
 use self::toolchain::Toolchain;
 use crate::process;
 use crate::progress::{say, seconds};
@@ -40,12 +41,14 @@ pub(crate) struct Args {
 pub(crate) fn run(Args { out, names }: Args) -> Result<()> {
     let workspace = Workspace::load()?;
     let folder = out.unwrap_or_else(|| workspace.target_dir().join("policies"));
-    build(&workspace, &folder, &names)
+    let started = Instant::now();
+    let guests = build(&workspace, &folder, &names)?;
+    say(format_args!("{} policies in {} ({})", guests.len(), folder.display(), seconds(started.elapsed())));
+    Ok(())
 }
 
 /// Builds the named guests, or all, into `folder` as `<name>.wasm`. A file that would not change is not touched.
-pub(crate) fn build(workspace: &Workspace, folder: &Path, names: &[String]) -> Result<()> {
-    let started = Instant::now();
+pub(crate) fn build(workspace: &Workspace, folder: &Path, names: &[String]) -> Result<Vec<Guest>> {
     let guests = discover::guests(workspace, names)?;
     let toolchain = toolchain::find()?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -56,8 +59,7 @@ pub(crate) fn build(workspace: &Workspace, folder: &Path, names: &[String]) -> R
         let note = if component::write(&file, &component)? { "" } else { "  (unchanged)" };
         say(format_args!("  {:<20} {:>7} bytes{note}", guest.component, component.len()));
     }
-    say(format_args!("{} policies in {} ({})", guests.len(), folder.display(), seconds(started.elapsed())));
-    Ok(())
+    Ok(guests)
 }
 
 /// Compiles one guest to a core module and returns its path.

@@ -1,8 +1,13 @@
 //! The build steps that cargo lacks. `cargo xtask help` lists them.
 
+mod crds;
+mod dist;
 mod guests;
+mod prepare;
 mod process;
 mod progress;
+mod rustc;
+mod tidy;
 mod workspace;
 
 use anyhow::Result;
@@ -20,10 +25,22 @@ struct Cli {
 enum Task {
     /// Build the policies of this repository into WebAssembly components.
     Guests(guests::Args),
+    /// Write the chart's custom resource definitions from the Rust types.
+    Crds(crds::Args),
+    /// Check the rules of this project that compiler and clippy do not know.
+    Tidy,
+    /// Build everything and lay it out as an installation that runs.
+    Dist(dist::Args),
+    /// Install what demo and tests need and this machine lacks, with apt-get.
+    Prepare,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Guests(args) => guests::run(args),
+        Task::Crds(args) => crds::run(args),
+        Task::Tidy => tidy::run(),
+        Task::Dist(args) => dist::run(args),
+        Task::Prepare => prepare::run(),
     }
 }

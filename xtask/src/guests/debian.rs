@@ -22,11 +22,11 @@ const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 /// The compiler finds its shared libraries through this script, wherever the folder lies.
 const WRAPPER: &str = r#"#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-for folder in "$here"/root/usr/lib/*-linux-gnu* "$here"/root/usr/lib; do
+for folder in "$here"/unpacked/usr/lib/*-linux-gnu* "$here"/unpacked/usr/lib; do
     [ -d "$folder" ] && LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 done
 export LD_LIBRARY_PATH
-exec "$here/root/usr/bin/rustc" "$@"
+exec "$here/unpacked/usr/bin/rustc" "$@"
 "#;
 
 /// The unpacked compiler, fetched on first use.
@@ -65,9 +65,9 @@ fn fetch(cache: &Path, home: &Path) -> Result<()> {
     let downloads = work.path().join("downloads");
     let fresh = work.path().join("debian");
     fs::create_dir_all(&downloads)?;
-    fs::create_dir_all(fresh.join("root"))?;
+    fs::create_dir_all(fresh.join("unpacked"))?;
     step("downloading packages with apt-get", || download_with_fresh_lists(&downloads))?;
-    step("unpacking", || unpack(&downloads, &fresh.join("root")))?;
+    step("unpacking", || unpack(&downloads, &fresh.join("unpacked")))?;
 
     let wrapper = fresh.join("rustc");
     fs::write(&wrapper, WRAPPER)?;
@@ -152,3 +152,6 @@ fn unpack(downloads: &Path, root: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{TARGET, toolchain};
-use crate::process;
+use super::TARGET;
 use crate::progress::step;
+use crate::{process, rustc as compiler};
 
 /// A package with nothing in it: cargo builds std only as the dependency of something.
 const MANIFEST: &str = "[package]
@@ -48,7 +48,7 @@ pub(crate) fn build(rustc: &Path, cache: &Path, sysroot: &Path) -> Result<()> {
 }
 
 fn compile(rustc: &Path, package: &Path) -> Result<()> {
-    let sources = toolchain::sysroot(rustc)?.join("lib/rustlib/src/rust");
+    let sources = compiler::sysroot(rustc)?.join("lib/rustlib/src/rust");
     // Bitcode, because guests are linked with link-time optimisation and cargo leaves it out of a profile without one.
     let flags = ["-Cembed-bitcode=yes".to_owned(), format!("--remap-path-prefix={}=rust", sources.display())];
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use super::{TARGET, debian, std_library};
 use crate::process;
 use crate::progress::say;
+use crate::rustc;
 
 /// A person who has the network for it sets this to 1 to let rustup add the target to the toolchain.
 const ASK_RUSTUP: &str = "SPIDERPOOL_RUSTUP_TARGET";
@@ -44,7 +45,7 @@ impl Toolchain {
 
 /// Finds the first of the ways above that works, preparing it if need be.
 pub(crate) fn find() -> Result<Toolchain> {
-    let rustc = PathBuf::from(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    let rustc = rustc::path();
     let linker = linker(&rustc)?;
     if has_std(&rustc, None)? || (asked_for_rustup() && add_with_rustup(&rustc)?) {
         return Ok(Toolchain { rustc, sysroot: None, linker });
@@ -70,11 +71,6 @@ pub(crate) fn lock(cache: &Path) -> Result<File> {
         file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     }
     Ok(file)
-}
-
-/// The folder of a compiler's installation.
-pub(crate) fn sysroot(rustc: &Path) -> Result<PathBuf> {
-    Ok(PathBuf::from(process::output(Command::new(rustc).args(["--print", "sysroot"]))?.trim_end()))
 }
 
 fn asked_for_rustup() -> bool {
@@ -104,24 +100,21 @@ fn has_std(rustc: &Path, sysroot: Option<&Path>) -> Result<bool> {
 }
 
 fn has_sources(rustc: &Path) -> Result<bool> {
-    Ok(sysroot(rustc)?.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file())
+    Ok(rustc::sysroot(rustc)?.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file())
 }
 
 /// The commit a compiler was built from, or its version where it does not say: libraries of another one do not load.
 fn identity(rustc: &Path) -> Result<String> {
-    let version = process::output(Command::new(rustc).arg("-vV"))?;
-    let field = |key: &str| version.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-    let release = field("release:").context("`rustc -vV` names no release")?;
-    let commit = field("commit-hash:").filter(|commit| *commit != "unknown").unwrap_or("distribution");
-    Ok(format!("{release}-{}", &commit[..commit.len().min(12)]))
+    let release = rustc::fact(rustc, "release")?;
+    let commit = rustc::fact(rustc, "commit-hash")?;
+    Ok(format!("{release}-{}", commit.get(..12).unwrap_or("distribution")))
 }
 
 /// The linker that comes with the toolchain. The `lld` packages of older distributions are not used: version 14 lacks
 /// symbols that current Rust code needs.
 fn linker(rustc: &Path) -> Result<PathBuf> {
-    let version = process::output(Command::new(rustc).arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
-    let linker = sysroot(rustc)?.join("lib/rustlib").join(host).join("bin/rust-lld");
+    let host = rustc::fact(rustc, "host")?;
+    let linker = rustc::sysroot(rustc)?.join("lib/rustlib").join(host).join("bin/rust-lld");
     ensure!(
         linker.is_file(),
         "no linker for {TARGET}: {} does not exist; use a toolchain that rustup installed, or put LLVM's lld (15 or \

@@ -1,0 +1,25 @@
+//! What a compiler says about itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// The compiler at hand: `RUSTC`, or `rustc`.
+pub(crate) fn path() -> PathBuf {
+    PathBuf::from(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+}
+
+/// The folder of a compiler's installation.
+pub(crate) fn sysroot(rustc: &Path) -> Result<PathBuf> {
+    Ok(PathBuf::from(process::output(Command::new(rustc).args(["--print", "sysroot"]))?.trim_end()))
+}
+
+/// The value of a line `key: value` of `rustc -vV`.
+pub(crate) fn fact(rustc: &Path, key: &str) -> Result<String> {
+    let lines = process::output(Command::new(rustc).arg("-vV"))?;
+    let value = lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+    value.map(str::to_owned).with_context(|| format!("`{} -vV` has no line `{key}: …`", rustc.display()))
+}
