@@ -1,2 +1,5 @@
-//! To be written.
-fn main() {}
+//! `spiderpoolctl`; see the library.
+
+fn main() -> std::process::ExitCode {
+    spiderpool_ctl::main()
+}
