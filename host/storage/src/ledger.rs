@@ -158,6 +158,9 @@ pub enum ReserveError {
         /// The pools in the order in which they were tried.
         tried: Vec<Tried>,
     },
+    /// Nothing was asked for and nothing is held.
+    #[error("nothing was asked for {0}, and it holds nothing; name at least one interface")]
+    Nothing(Holder),
     /// The engine could not do its work.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -205,6 +208,9 @@ pub enum Why {
         /// What happened.
         reason: String,
     },
+    /// Exact addresses were to be picked, and none was named.
+    #[error("no address was named to pick exactly")]
+    NoneNamed,
     /// An address that was asked for is not one that the pool gives out.
     #[error("{0} is not an address of the pool, or it is excluded, reserved or the gateway")]
     Outside(IpAddr),

@@ -20,6 +20,7 @@ pub mod block;
 pub mod catalog;
 mod endpoint;
 mod ledger;
+mod local;
 mod space;
 
 pub use endpoint::{Endpoint, Lease};
@@ -27,4 +28,5 @@ pub use ledger::{
     Allocation, BoxFuture, Choice, Holder, Ledger, LedgerError, Owner, Pick, Quarantine, Release, Reservation,
     ReserveError, StorageError, Tried, Usage, Want, Why,
 };
+pub use local::LocalLedger;
 pub use space::PoolSpace;
