@@ -23,7 +23,7 @@ use crate::{process, rustc};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where the installation goes; `dist/` in cargo's target folder if not given.
+    /// Where the installation goes; `dist/`, or `dist-debug/`, in cargo's target folder if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Build programs quickly instead of well.
@@ -76,7 +76,7 @@ const PROGRAMS: [Programs; 3] = [
 pub(crate) fn run(Args { out, debug }: Args) -> Result<()> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
-    let out = out.unwrap_or_else(|| workspace.target_dir().join("dist"));
+    let out = out.unwrap_or_else(|| workspace.target_dir().join(if debug { "dist-debug" } else { "dist" }));
     step("building the policies", || install_policies(&workspace, &out))?;
     for programs in &PROGRAMS {
         step(format_args!("building {}", programs.title), || install_programs(&workspace, programs, debug, &out))?;

@@ -12,18 +12,15 @@ use wit_component::ComponentEncoder;
 /// Wraps the core module at `core` as a component and validates the result.
 pub(crate) fn encode(core: &Path) -> Result<Vec<u8>> {
     let module = fs::read(core).with_context(|| format!("cannot read {}", core.display()))?;
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(anyhow::Error::from)
-        .with_context(|| {
+    ComponentEncoder::default().validate(true).module(&module).and_then(|mut encoder| encoder.encode()).with_context(
+        || {
             format!(
                 "{} cannot be made a component; does the crate export its policy with the guide's macro, \
                  and does it import nothing?",
                 core.display()
             )
-        })
+        },
+    )
 }
 
 /// Replaces `file` in one step, so that a reader never sees half a component. Returns whether anything changed.

@@ -92,7 +92,10 @@ impl Syntax {
                     }
                 }
                 (TokenTree::Group(group), _) => {
-                    path_attribute = None;
+                    // The `(crate)` of a visibility stands between an attribute and its module.
+                    if group.delimiter() == Delimiter::Brace {
+                        path_attribute = None;
+                    }
                     self.walk(group.stream(), modules);
                 }
                 _ => {}
