@@ -10,6 +10,8 @@ mod rustc;
 mod tidy;
 mod workspace;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -35,8 +37,18 @@ enum Task {
     Prepare,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::say(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Cli { task }: Cli) -> Result<()> {
+    match task {
         Task::Guests(args) => guests::run(args),
         Task::Crds(args) => crds::run(args),
         Task::Tidy => tidy::run(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -21,8 +22,18 @@ struct Args {
     check: bool,
 }
 
-fn main() -> Result<()> {
-    let Args { folder, check } = Args::parse();
+fn main() -> ExitCode {
+    let (line, code) = match run(Args::parse()) {
+        Ok(line) => (line, ExitCode::SUCCESS),
+        Err(error) => (format!("error: {error:#}"), ExitCode::FAILURE),
+    };
+    // A closed stderr does not change what was done.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    code
+}
+
+/// Returns what to say when all is well.
+fn run(Args { folder, check }: Args) -> Result<String> {
     let wanted = manifests()?;
     let changes = changes(&wanted, &present(&folder)?);
     if check && !changes.is_empty() {
@@ -32,8 +43,7 @@ fn main() -> Result<()> {
         write(&folder, &wanted)?;
     }
     let (count, what) = (wanted.len(), if changes.is_empty() { "are up to date" } else { "were written" });
-    writeln!(std::io::stderr(), "{count} definitions in {} {what}", folder.display())?;
-    Ok(())
+    Ok(format!("{count} definitions in {} {what}", folder.display()))
 }
 
 /// File name → text.
