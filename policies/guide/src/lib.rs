@@ -98,12 +98,14 @@
 //! | both | [`Settings`], [`Affinity`], [`Allocation`] | [`export_placement_policy!`] |
 //! | may this object be created, changed, deleted | [`Settings`], [`Validation`] | [`export_validation_policy!`] |
 
+pub mod address;
 #[cfg(target_arch = "wasm32")]
 mod allocator;
 #[doc(hidden)]
 pub mod bindings;
 pub mod configuration;
 mod export;
+pub mod phrase;
 pub mod selector;
 
 pub use crate::bindings::affinity::Guest as Affinity;
@@ -111,3 +113,12 @@ pub use crate::bindings::allocation::Guest as Allocation;
 pub use crate::bindings::settings::Guest as Settings;
 pub use crate::bindings::validation::Guest as Validation;
 pub use crate::bindings::{affinity, allocation, settings, types, validation};
+
+/// Leaves a value to the end of the call. In the sandbox nothing gives memory back, and walking through thousands of
+/// pools only to say so is a good part of a call's time; natively this is `drop`.
+pub fn leave<T>(value: T) {
+    #[cfg(target_arch = "wasm32")]
+    std::mem::forget(value);
+    #[cfg(not(target_arch = "wasm32"))]
+    drop(value);
+}

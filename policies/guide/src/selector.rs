@@ -3,6 +3,7 @@
 //! Meaning as in `metav1.LabelSelector`: every part must hold, and a selector without parts matches everything.
 
 use crate::bindings::types::{Operator, Requirement, Selector};
+use crate::phrase::listing;
 
 /// The part of a selector that does not hold, and what the label is instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +80,9 @@ impl Mismatch<'_> {
 }
 
 fn wanted(requirement: &Requirement) -> String {
-    let listed = requirement.values.join("`, `");
     match requirement.operator {
-        Operator::IsIn => ["must be one of `", &listed, "`"].concat(),
-        Operator::NotIn => ["must be none of `", &listed, "`"].concat(),
+        Operator::IsIn => ["must be one of ", &listing(&requirement.values)].concat(),
+        Operator::NotIn => ["must be none of ", &listing(&requirement.values)].concat(),
         Operator::Exists => "must be present".to_owned(),
         Operator::DoesNotExist => "must be absent".to_owned(),
     }
