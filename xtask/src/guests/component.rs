@@ -40,3 +40,32 @@ pub(crate) fn write(file: &Path, component: &[u8]) -> Result<bool> {
     replace().with_context(|| format!("cannot write {}", file.display()))?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_written_once_and_readable_for_all() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("a.wasm");
+        assert!(write(&file, b"one").expect("written"));
+        let first = file.metadata().expect("metadata");
+        assert!(!write(&file, b"one").expect("not written"));
+        assert_eq!(first.modified().ok(), file.metadata().expect("metadata").modified().ok());
+        assert!(write(&file, b"two").expect("written"));
+        assert_eq!(fs::read(&file).expect("read"), b"two");
+        assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(folder.path()).expect("a listing").count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused_with_the_name_of_its_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("odd.wasm");
+        fs::write(&file, "not Wasm at all").expect("written");
+        let error = encode(&file).expect_err("not a module").to_string();
+        assert!(error.contains("odd.wasm cannot be made a component"), "{error}");
+    }
+}
