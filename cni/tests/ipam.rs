@@ -31,7 +31,7 @@ fn sandbox() -> Value {
 /// The fields of `sandbox` and `more`.
 fn with(more: Value) -> Value {
     let mut all = sandbox();
-    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     all
 }
 
@@ -177,8 +177,7 @@ fn del_needs_neither_namespace_nor_pod_and_is_content_with_nothing() {
 
 #[test]
 fn check_compares_promise_ledger_and_interface() {
-    let pod = Pod::new();
-    pod.ip("link add eth0 type dummy");
+    let (pod, _neighbour) = Pod::with_neighbour();
     pod.ip("addr add 10.6.0.5/16 dev eth0");
     let promise = |address: &str| {
         json!({"prevResult": {

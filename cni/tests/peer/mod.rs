@@ -46,7 +46,7 @@ pub(crate) struct Ended {
 
 impl Node {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -66,21 +66,21 @@ impl Node {
                 "log_file_path": self.path("cni.log"), "default_ipv4_ippool": ["p4"],
             },
         });
-        network.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        network.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
         network.to_string()
     }
 
     /// Starts the scripted agent: the n-th connection, from 0, is answered as `script` says.
     pub(crate) fn agent(&self, script: impl Fn(usize) -> Reply + Send + 'static) -> Receiver<Asked> {
-        let listener = UnixListener::bind(self.path("agent.sock")).unwrap();
+        let listener = UnixListener::bind(self.path("agent.sock")).expect("the socket is free");
         let (tell, asked) = channel();
         thread::spawn(move || {
             for (n, stream) in listener.incoming().enumerate() {
-                let mut stream = stream.unwrap();
+                let mut stream = stream.expect("a connection");
                 let request = read(&mut stream);
                 // The test may have seen enough.
                 let _ = tell.send(request);
-                stream.write_all(&script(n).bytes()).unwrap();
+                stream.write_all(&script(n).bytes()).expect("the plugin reads");
             }
         });
         asked
@@ -104,20 +104,20 @@ impl Reply {
 fn read(stream: &mut UnixStream) -> Asked {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
-    reader.read_line(&mut first).unwrap();
+    reader.read_line(&mut first).expect("a request line");
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        reader.read_line(&mut line).expect("a header");
         match line.trim().split_once(": ") {
-            Some(("content-length", value)) => length = value.parse().unwrap(),
+            Some(("content-length", value)) => length = value.parse().expect("a length"),
             Some(_) => {}
             None => break,
         }
     }
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+    reader.read_exact(&mut body).expect("a body");
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
     (first.trim().trim_end_matches(" HTTP/1.1").to_owned(), body)
 }
 
@@ -142,7 +142,7 @@ pub(crate) fn start(program: &Path, variables: &[(&str, &str)], stdout: Stdio) -
         .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .expect("the plugin starts")
 }
 
 /// One call of the plugin, from start to end.
@@ -153,12 +153,12 @@ pub(crate) fn call(variables: &[(&str, &str)], stdin: &str) -> Ended {
 
 pub(crate) fn end(mut child: Child, stdin: &str) -> Ended {
     // A plugin that does not need its configuration may be gone before it is written.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let _ = child.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the plugin ends");
     Ended {
         status: status.code(),
-        stdout: String::from_utf8(stdout).unwrap(),
-        stderr: String::from_utf8(stderr).unwrap(),
+        stdout: String::from_utf8(stdout).expect("UTF-8"),
+        stderr: String::from_utf8(stderr).expect("UTF-8"),
     }
 }
 
@@ -167,17 +167,17 @@ impl Ended {
     #[track_caller]
     pub(crate) fn well(&self) -> Value {
         assert_eq!(self.status, Some(0), "{self:?}");
-        serde_json::from_str(&self.stdout).unwrap()
+        serde_json::from_str(&self.stdout).expect("JSON on stdout")
     }
 
     /// Code, message and details, of a call that failed as the protocol says.
     #[track_caller]
     pub(crate) fn error(&self) -> (u64, String, String) {
         assert_eq!(self.status, Some(1), "{self:?}");
-        let error: Value = serde_json::from_str(&self.stdout).unwrap();
+        let error: Value = serde_json::from_str(&self.stdout).expect("JSON on stdout");
         assert!(error["cniVersion"].is_string(), "{error}");
         let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
-        (error["code"].as_u64().unwrap(), text("msg"), text("details"))
+        (error["code"].as_u64().expect("a code"), text("msg"), text("details"))
     }
 }
 
