@@ -10,6 +10,7 @@
 
 mod agent_commands;
 mod args;
+pub mod cases;
 mod client;
 mod completion;
 mod explain;

@@ -73,13 +73,15 @@ fn a_refusal_is_the_last_word() {
           ✗ a  refused by builtin-affinity: it is for node n2
 
         Refused: no pool may serve eth0 IPv4; widen the affinity of a pool or name another one
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
     let text = explain(json!({"pod": "shop/a", "demands": [], "refusal": "there is no such pod"}));
     expect![[r#"
         Pod shop/a
 
         Refused: there is no such pod
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]

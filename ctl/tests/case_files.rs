@@ -1,0 +1,30 @@
+//! The case files that come with the policies are read.
+
+use std::path::Path;
+
+use spiderpool_ctl::cases;
+
+const FOLDERS: [&str; 4] = [
+    "policies/affinity/cases",
+    "policies/allocation/cases",
+    "policies/validation/cases",
+    "policies/examples/rack-and-octet/cases",
+];
+
+#[test]
+fn every_case_file_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in FOLDERS {
+        let files = cases::load(&root.join(folder)).unwrap_or_else(|error| panic!("{error}"));
+        assert!(files.iter().all(|file| !file.cases.is_empty()), "{folder}");
+    }
+}
+
+#[test]
+fn a_folder_without_case_files_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = cases::load(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("there are no case files (*.yaml) in this folder"), "{error}");
+    let error = cases::load(&folder.path().join("absent")).unwrap_err().to_string();
+    assert!(error.contains("absent: No such file"), "{error}");
+}
