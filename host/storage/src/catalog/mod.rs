@@ -12,7 +12,11 @@
 //! * An object that is in no file any more is gone.
 
 mod admission;
+mod build;
+mod folder;
+mod object;
 mod problem;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use spiderpool_crd::{SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, Spider
 use crate::PoolSpace;
 
 pub use admission::{AcceptAll, Admission, Denial, Operation, Review};
+pub use folder::{CatalogFolder, FolderError};
 pub use problem::{Problem, Severity};
 
 /// The namespace and the name of an object.

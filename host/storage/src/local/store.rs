@@ -17,12 +17,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::{damaged, refused};
@@ -62,12 +65,11 @@ impl Store {
         if !path.try_exists().map_err(|error| refused("look for the ledger", &path, error.into()))? {
             create(folder, &path).map_err(|error| refused("make the ledger", &path, error))?;
         }
-        // redb would make a new store in an empty file, and whoever held an address would be forgotten.
-        let length = fs::metadata(&path).map_err(|error| refused("open the ledger", &path, error.into()))?.len();
-        if length == 0 {
-            return Err(damaged(&path, "the file is empty"));
-        }
-        let database = builder().open(&path).map_err(|error| refused("open the ledger", &path, error.into()))?;
+        let database = patiently(|| {
+            verify(&path)?;
+            builder().open(&path).map_err(redb::Error::from)
+        });
+        let database = database.map_err(|error| refused("open the ledger", &path, error))?;
         let store = Self { path, database };
         store.check_version()?;
         Ok(store)
@@ -151,6 +153,49 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
+}
+
+/// Looks for damage in a copy of the file in memory, before anything is written to the file itself: opening a store for
+/// good also repairs it, and what is repaired by going back to an older state has forgotten holders.
+///
+/// Needs as much memory as the file is long, for a moment.
+fn verify(path: &Path) -> Result<(), redb::Error> {
+    let mut file = File::open(path)?;
+    // The writer of another process has this lock; without it the copy would be of a file that changes.
+    match file.try_lock_shared() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(redb::Error::DatabaseAlreadyOpen),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Err(redb::Error::Corrupted("it is empty".to_owned()));
+    }
+    let copy = InMemoryBackend::new();
+    copy.set_len(bytes.len() as u64)?;
+    copy.write(0, &bytes)?;
+    drop(bytes);
+    let damage = match builder().create_with_backend(copy).and_then(|mut database| database.check_integrity()) {
+        Ok(true) => return Ok(()),
+        Ok(false) => "its parts do not fit together".to_owned(),
+        Err(DatabaseError::Storage(redb::StorageError::Corrupted(cause))) => cause,
+        Err(error) => error.to_string(),
+    };
+    Err(redb::Error::Corrupted(damage))
+}
+
+/// Tries again for a moment while somebody else has the file: a process that is about to end, or one of our own
+/// children that has not become its program yet.
+fn patiently<T>(mut open: impl FnMut() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    const TRIES: u32 = 10;
+    for _ in 1..TRIES {
+        match open() {
+            Err(redb::Error::DatabaseAlreadyOpen) => std::thread::sleep(Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    open()
 }
 
 /// Makes an empty store beside its place and moves it there, so that a file of that name is always a whole one.
