@@ -1,7 +1,7 @@
 //! The ledger against a naive model: no address is given twice, nothing leaks, repeating changes nothing, and the file
 //! has what the memory has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
     Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation, ReserveError, Want,
+    Why,
 };
 
 /// Two pools that overlap, one over two blocks, and one of IPv6.
@@ -92,6 +93,13 @@ fn reservation(step: &Step) -> Option<Reservation> {
     })
 }
 
+fn all_addresses() -> Vec<IpAddr> {
+    pools()
+        .iter()
+        .flat_map(|pool| (0..pool.usable.count()).filter_map(|n| pool.usable.nth(n)).collect::<Vec<_>>())
+        .collect()
+}
+
 struct Run {
     ledger: LocalLedger,
     folder: tempfile::TempDir,
@@ -149,9 +157,19 @@ impl Run {
                     self.resting.remove(&lease.address);
                 }
             }
-            Err(ReserveError::Exhausted { .. }) => assert_eq!(before, self.held_by(&reservation.holder.uid)),
+            Err(ReserveError::Exhausted { family, tried, .. }) => {
+                assert_eq!(before, self.held_by(&reservation.holder.uid));
+                let full = tried.iter().all(|tried| matches!(tried.why, Why::Full { .. }));
+                assert!(!full || self.free(family) < reservation.wants.len(), "there was room");
+            }
             Err(other) => panic!("{other}"),
         }
+    }
+
+    fn free(&self, family: Family) -> usize {
+        let addresses: BTreeSet<IpAddr> = all_addresses().into_iter().collect();
+        let of_family = addresses.into_iter().filter(|&address| Family::of(address) == family);
+        of_family.filter(|a| !self.model.contains_key(a) && self.resting.get(a) != Some(&false)).count()
     }
 
     fn release(&mut self, uid: &str, interface: Option<String>, container: Option<String>) {
@@ -174,10 +192,7 @@ impl Run {
     }
 
     fn quarantine(&mut self, uid: &str, number: u8, ended: bool) {
-        let all: Vec<IpAddr> = pools()
-            .iter()
-            .flat_map(|pool| (0..pool.usable.count()).filter_map(|n| pool.usable.nth(n)).collect::<Vec<_>>())
-            .collect();
+        let all = all_addresses();
         let address = all[usize::from(number) % all.len()];
         let hour = Duration::from_secs(3600);
         let until = if ended { SystemTime::now() - hour } else { SystemTime::now() + hour };
