@@ -50,7 +50,13 @@ pub fn mismatch<'a>(selector: &'a Selector, labels: &'a [(String, String)]) -> O
 /// The value of the label or annotation `key`.
 #[must_use]
 pub fn value<'a>(labels: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    labels.iter().find(|(candidate, _)| candidate == key).map(|(_, value)| value.as_str())
+    labels.iter().find(|(candidate, _)| same_key(candidate, key)).map(|(_, value)| value.as_str())
+}
+
+/// Keys share long beginnings (`app.kubernetes.io/…`) and differ in their last letter, so that goes first: comparing all
+/// bytes is a call of its own, and thousands of pools ask for the same dozen labels.
+fn same_key(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.as_bytes().last() == b.as_bytes().last() && a == b
 }
 
 fn holds(requirement: &Requirement, found: Option<&str>) -> bool {
