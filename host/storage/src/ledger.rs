@@ -262,6 +262,8 @@ pub struct StorageError {
 /// * A failed request changes nothing.
 ///
 /// # Caveats
+/// A request is on its way as soon as it was made: whoever drops its future gives up the answer, not the request.
+///
 /// Looking up sees writes that are under way some hundred microseconds before they are durable.
 pub trait Ledger: Send + Sync {
     /// Takes an address for every want, or none at all.

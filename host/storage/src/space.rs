@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use spiderpool_crd::{FieldError, Route, SpiderIPPool, SpiderReservedIP};
-use spiderpool_ip::{Cidr, IpRange, IpSet, parse_address};
+use spiderpool_ip::{Cidr, Family, IpRange, IpSet, parse_address};
 
 /// A pool, as far as giving out its addresses is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl PoolSpace {
     /// # Errors
     /// Names the first field that does not hold what it must.
     pub fn reserved<'a>(
-        family: spiderpool_ip::Family,
+        family: Family,
         objects: impl IntoIterator<Item = &'a SpiderReservedIP>,
     ) -> Result<IpSet, FieldError> {
         let mut ranges = Vec::new();
@@ -73,4 +73,56 @@ impl PoolSpace {
 
 fn field(path: &str, problem: impl std::fmt::Display) -> FieldError {
     FieldError { path: path.to_owned(), problem: problem.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn space(spec: Value, reserved: &[&str]) -> Result<String, String> {
+        let pool = SpiderIPPool::new("p", serde_json::from_value(spec).unwrap());
+        let family = pool.spec.family().unwrap();
+        let reserved = IpSet::parse(family, reserved.iter().copied()).unwrap();
+        PoolSpace::of(&pool, &reserved).map(|space| space.usable.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_may_be_given_out() {
+        let all = json!({"subnet": "10.6.0.0/29", "ips": ["10.6.0.0-10.6.0.7"]});
+        assert_eq!(space(all.clone(), &[]).unwrap(), "10.6.0.0-10.6.0.7", "the ends of a subnet are nothing special");
+        assert_eq!(space(all, &["10.6.0.0-10.6.0.1", "10.9.0.0"]).unwrap(), "10.6.0.2-10.6.0.7");
+        let less = json!({
+            "subnet": "10.6.0.0/29", "ips": ["10.6.0.0-10.6.0.7"], "excludeIPs": ["10.6.0.3"], "gateway": "10.6.0.1",
+        });
+        assert_eq!(space(less, &[]).unwrap(), "10.6.0.0,10.6.0.2,10.6.0.4-10.6.0.7");
+        let none = json!({"subnet": "fd00::/64", "gateway": ""});
+        assert_eq!(space(none, &[]).unwrap(), "");
+    }
+
+    #[test]
+    fn a_pool_that_makes_no_sense_is_refused_by_field() {
+        let cases = [
+            (
+                json!({"subnet": "10.6.0.0/29", "ipVersion": 6}),
+                "spec.ipVersion: the subnet 10.6.0.0/29 is IPv4; write 4",
+            ),
+            (
+                json!({"subnet": "10.6.0.0/29", "gateway": "10.6.0.8"}),
+                "spec.gateway: 10.6.0.8 is not in the subnet 10.6.0.0/29",
+            ),
+            (
+                json!({"subnet": "10.6.0.0/29", "gateway": "x"}),
+                "spec.gateway: \"x\" is not an IP address; write it like 10.0.0.1 or fd00::1",
+            ),
+            (
+                json!({"subnet": "10.6.0.0/29", "ips": ["10.6.0.6-10.6.0.9"]}),
+                "spec.ips: 10.6.0.8-10.6.0.9 is not in the subnet 10.6.0.0/29",
+            ),
+        ];
+        for (spec, message) in cases {
+            assert_eq!(space(spec, &[]).unwrap_err(), message);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! The process that is killed is this very test program, started again with the name of [`worker`] and a folder.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,7 @@
 //! What the ledger promises, promise by promise.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,8 @@
 //! The ledger against a naive model: no address is given twice, nothing leaks, repeating changes nothing, and the file
 //! has what the memory has.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -43,6 +43,7 @@ const CACHE_BYTES: usize = 8 << 20;
 /// What an address is, as stored. A free one has no row.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "it lives for one row, and nearly all rows are of the large kind")]
 enum Row<'a> {
     Held(Cow<'a, Allocation>),
     Quarantined(Cow<'a, Rest>),
