@@ -3,17 +3,17 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::{Value, json};
-use spiderpool_netlink::{Namespace, in_namespace};
 use tempfile::TempDir;
 
 /// What the agent was asked: method and target, and the body.
@@ -183,28 +183,30 @@ impl Ended {
 
 /// A network namespace of the test's own, gone with the value.
 pub(crate) struct Pod {
-    namespace: Namespace,
+    namespace: File,
 }
 
 impl Pod {
     pub(crate) fn new() -> Self {
         let thread = thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("run as root: sudo make test");
-            Namespace::open("/proc/thread-self/ns/net").expect("the namespace of this thread")
+            File::open("/proc/thread-self/ns/net").expect("the namespace of this thread")
         });
         Self { namespace: thread.join().expect("a new network namespace") }
     }
 
     /// A path to the namespace that other processes can use.
     pub(crate) fn netns(&self) -> String {
-        format!("/proc/{}/fd/{}", process::id(), self.namespace.as_fd().as_raw_fd())
+        format!("/proc/{}/fd/{}", process::id(), self.namespace.as_raw_fd())
     }
 
     /// Runs `ip` with `arguments` inside and returns what it prints.
     pub(crate) fn ip(&self, arguments: &str) -> String {
-        let run =
-            || Command::new("ip").args(arguments.split(' ')).output().expect("install iproute2: apt install iproute2");
-        let output = in_namespace(&self.namespace, run).expect("run as root: sudo make test");
+        let run = || {
+            setns(&self.namespace, CloneFlags::CLONE_NEWNET).expect("run as root: sudo make test");
+            Command::new("ip").args(arguments.split(' ')).output().expect("install iproute2: apt install iproute2")
+        };
+        let output = thread::scope(|scope| scope.spawn(run).join()).expect("ip ran");
         assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("ip prints UTF-8")
     }
