@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use spiderpool_ip::Family;
+use spiderpool_crd::{FieldError, SpiderReservedIP};
+use spiderpool_ip::{Family, IpSet};
 
 use super::object::{Key, Kind, Typed, denial};
 use super::yaml::{Document, documents};
@@ -91,9 +92,9 @@ impl Builder {
             old: old.map(|old| &old.admitted),
             accepted: &self.catalog,
         })?;
-        let renamed = || denial("metadata.name", "admission changed the object's kind or name, which it may not");
         if Key::of(&admitted).ok().as_ref() != Some(key) {
-            return Err(vec![renamed()]);
+            let problem = "admission changed the object's kind or name, which it may not; look at its policies";
+            return Err(vec![denial("metadata.name", problem)]);
         }
         let typed = Typed::read(key.kind, &admitted).map_err(|denial| vec![denial])?;
         self.catalog.insert(key, typed).map_err(|denial| vec![denial])?;
@@ -104,10 +105,10 @@ impl Builder {
 
     /// Takes reserved addresses out of pools, now that both are known. Spaces that did not change stay the same.
     fn measure_pools(&mut self, problems: &mut Problems) {
+        let [v4, v6] = [Family::V4, Family::V6].map(|family| reserved(&self.catalog.reserved_ips, family));
         for pool in self.catalog.pools.values_mut() {
-            let measured = reserved(&self.catalog.reserved_ips, pool.space.subnet.family())
-                .and_then(|reserved| PoolSpace::of(&pool.object, &reserved));
-            match measured {
+            let reserved = if pool.space.subnet.family() == Family::V4 { &v4 } else { &v6 };
+            match reserved.clone().and_then(|reserved| PoolSpace::of(&pool.object, &reserved)) {
                 Ok(space) if space == *pool.space => {}
                 Ok(space) => pool.space = Arc::new(space),
                 // Both were read when they came into force, so this is not reached; saying so beats hiding it.
@@ -124,16 +125,13 @@ impl Builder {
     }
 }
 
-fn reserved(
-    objects: &BTreeMap<String, Arc<spiderpool_crd::SpiderReservedIP>>,
-    family: Family,
-) -> Result<spiderpool_ip::IpSet, spiderpool_crd::FieldError> {
+fn reserved(objects: &BTreeMap<String, Arc<SpiderReservedIP>>, family: Family) -> Result<IpSet, FieldError> {
     PoolSpace::reserved(family, objects.values().map(AsRef::as_ref))
 }
 
 impl Catalog {
     fn insert(&mut self, key: &Key, typed: Typed) -> Result<(), Denial> {
-        let denied = |error: spiderpool_crd::FieldError| Denial { field: error.path, message: error.problem };
+        let denied = |error: FieldError| Denial { field: error.path, message: error.problem };
         let name = key.name.clone();
         match typed {
             Typed::Pool(object) => {

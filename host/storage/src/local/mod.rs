@@ -31,7 +31,7 @@ const WAITING: usize = 1024;
 
 /// The engine for one machine without a cluster.
 ///
-/// One process has the file, one thread in it writes. Everything is also in memory, at about 1 KiB per address that is
+/// One process has the file, one thread in it writes. Everything is also in memory, at about half a KiB per address that is
 /// held, and answered from there.
 ///
 /// Dropping it writes what is under way and closes the file.

@@ -1,6 +1,6 @@
 //! All addresses in memory, with what is needed to answer at once.
 //!
-//! Costs about 1 KiB per address that is held: its record, shared by the block and whoever asked, and three index
+//! Costs about half a KiB per address that is held: its record, shared by the block and whoever asked, and three index
 //! entries. A block that nobody uses costs nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
