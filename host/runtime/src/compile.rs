@@ -1,0 +1,131 @@
+//! Native code of components: made by a child process, kept in a folder that nobody else may write.
+//!
+//! What the engine loads is trusted as the agent itself is. So the folder belongs to the agent's user alone, and code is
+//! loaded only if it has the digest that was written down when it was made.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use spiderpool_engine::REVISION;
+use tracing::{debug, warn};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::failure::{HostError, LoadError};
+use crate::inspect::digest;
+
+/// How long compiling may take. JavaScript's runtime takes 10 s.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Compiled components.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeCache {
+    folder: PathBuf,
+    compiler: PathBuf,
+}
+
+impl CodeCache {
+    pub(crate) fn open(folder: PathBuf, compiler: PathBuf) -> Result<Self, HostError> {
+        let failed = |cause: String, remedy| HostError::Folder {
+            what: "cache of compiled policies",
+            path: folder.clone(),
+            cause,
+            remedy,
+        };
+        let make = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        make.map_err(|error| failed(error.to_string(), "name a folder that this user can write"))?;
+        let metadata = fs::metadata(&folder).map_err(|error| failed(error.to_string(), "name another folder"))?;
+        let me = nix::unistd::geteuid().as_raw();
+        if metadata.uid() != me {
+            return Err(failed(format!("it belongs to user {}", metadata.uid()), "remove it, or name another folder"));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            let close = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+            close.map_err(|error| failed(error.to_string(), "chmod 700 it"))?;
+        }
+        Ok(Self { folder, compiler })
+    }
+
+    /// The component's native code, made if it is not there yet.
+    pub(crate) fn load(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
+        let name = digest(&[digest(wasm).as_bytes(), REVISION.as_bytes()].concat());
+        let code = self.folder.join(name.trim_start_matches("sha256:")).with_extension("cwasm");
+        let seal = code.with_extension("sha256");
+        if let Some(component) = sealed(engine, &code, &seal) {
+            return Ok(component);
+        }
+        self.compile(wasm, &code, &seal)?;
+        sealed(engine, &code, &seal).ok_or_else(|| {
+            LoadError::Compile("the compiler belongs to another version of spiderpool; install both alike".into())
+        })
+    }
+
+    fn compile(&self, wasm: &[u8], code: &Path, seal: &Path) -> Result<(), LoadError> {
+        let failed = |error: std::io::Error| LoadError::Compile(format!("{}: {error}", self.folder.display()));
+        let begun = Instant::now();
+        let work = tempfile::tempdir_in(&self.folder).map_err(failed)?;
+        let (input, output) = (work.path().join("policy.wasm"), work.path().join("policy.cwasm"));
+        fs::write(&input, wasm).map_err(failed)?;
+        self.run(&input, &output)?;
+        let made = digest(&fs::read(&output).map_err(failed)?);
+        // The seal goes first: code without its own seal is made again, code with a wrong one too.
+        let new_seal = work.path().join("seal");
+        fs::write(&new_seal, made).and_then(|()| fs::rename(&new_seal, seal)).map_err(failed)?;
+        fs::rename(&output, code).map_err(failed)?;
+        debug!(took = ?begun.elapsed(), code = %code.display(), "compiled a policy");
+        Ok(())
+    }
+
+    fn run(&self, input: &Path, output: &Path) -> Result<(), LoadError> {
+        let name = self.compiler.display();
+        let mut child = Command::new(&self.compiler)
+            .args([input, output])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                LoadError::Compile(format!("{name}: {error}; install it, or name it with --policy-compiler"))
+            })?;
+        let begun = Instant::now();
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if begun.elapsed() < TIMEOUT => thread::sleep(Duration::from_millis(2)),
+                Ok(None) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(LoadError::Compile(format!(
+                        "it took more than {} s; make it smaller",
+                        TIMEOUT.as_secs()
+                    )));
+                }
+                Err(error) => return Err(LoadError::Compile(error.to_string())),
+            }
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let mut words = String::new();
+        // A compiler that says more than this says the same again.
+        let _ = child.stderr.take().map(|stderr| stderr.take(4096).read_to_string(&mut words));
+        Err(LoadError::Compile(format!("{name} ended with {status}: {}", words.trim())))
+    }
+}
+
+/// Native code that has the digest of its seal, and that this engine takes.
+fn sealed(engine: &Engine, code: &Path, seal: &Path) -> Option<Component> {
+    let bytes = fs::read(code).ok()?;
+    if digest(&bytes) != fs::read_to_string(seal).ok()? {
+        warn!(code = %code.display(), "compiled policy does not match its seal; making it again");
+        return None;
+    }
+    #[expect(unsafe_code, reason = "only this user writes the folder, and the bytes are those that the compiler wrote")]
+    let component = unsafe { Component::deserialize(engine, &bytes) };
+    component.inspect_err(|error| debug!(%error, "compiled policy is of another engine; making it again")).ok()
+}

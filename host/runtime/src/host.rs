@@ -1,0 +1,175 @@
+//! The policy host: the policies in force, and who may ask them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use spiderpool_crd::SpiderPolicySpec;
+use spiderpool_crd::policy::{BUILT_IN_ORDER, PolicySource as Source};
+use spiderpool_wire::summary::PolicySummary;
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
+
+use crate::compile::CodeCache;
+use crate::decide::{DecideError, Decision, Question};
+use crate::engine::{SLOTS, Sandbox};
+use crate::failure::HostError;
+use crate::limits::Limits;
+use crate::loaded::{Loader, Policy, PolicySource};
+use crate::metrics::Metrics;
+use crate::set::{Candidate, PolicySet};
+
+/// Files of the built-in policies, in the folder given to [`HostConfig`].
+const BUILT_IN: [&str; 3] = ["builtin-allocation", "builtin-affinity", "builtin-validation"];
+
+/// Decisions at once. Each holds at most one instance; shadows take some of the others.
+const DECISIONS: usize = SLOTS / 2;
+
+/// Where the host finds and keeps things.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Folder of the built-in policies.
+    pub builtin_policies: PathBuf,
+    /// Folder of native code. Made if missing; for this user alone.
+    pub cache: PathBuf,
+    /// The program `spiderpool-policy-compiler`.
+    pub compiler: PathBuf,
+    /// Bounds of calls, where a SpiderPolicy does not ask for others.
+    pub limits: Limits,
+}
+
+impl HostConfig {
+    /// A configuration with the default limits.
+    #[must_use]
+    pub fn new(builtin_policies: PathBuf, cache: PathBuf, compiler: PathBuf) -> Self {
+        Self { builtin_policies, cache, compiler, limits: Limits::default() }
+    }
+}
+
+/// The policies in force. Cloning gives another handle of the same.
+#[derive(Clone)]
+pub struct PolicyHost(Arc<Inner>);
+
+struct Inner {
+    loader: Loader,
+    builtins: Vec<Arc<Policy>>,
+    current: ArcSwap<PolicySet>,
+    /// Held while a set is made, so that of two changes the later wins.
+    changing: Mutex<()>,
+    decisions: Arc<Semaphore>,
+}
+
+impl PolicyHost {
+    /// Starts the engine and loads the built-in policies.
+    ///
+    /// # Errors
+    /// The engine does not start, a folder cannot be used, or a built-in policy is missing or broken.
+    pub fn open(config: HostConfig) -> Result<Self, HostError> {
+        let HostConfig { builtin_policies, cache, compiler, limits } = config;
+        let loader = Loader {
+            sandbox: Sandbox::new()?,
+            cache: CodeCache::open(cache, compiler)?,
+            limits,
+            metrics: Metrics::default(),
+        };
+        let load = |name: &str| {
+            let path = builtin_policies.join(name).with_extension("wasm");
+            let spec = SpiderPolicySpec {
+                order: BUILT_IN_ORDER,
+                ..SpiderPolicySpec::new(Source::File(path.display().to_string()))
+            };
+            loader.load(name, &spec, &path).map(Arc::new).map_err(|source| HostError::BuiltIn { path, source })
+        };
+        let builtins = BUILT_IN.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let current = ArcSwap::from_pointee(PolicySet::new(&builtins, Vec::new()));
+        loader.metrics.count_swap(builtins.len());
+        let decisions = Arc::new(Semaphore::new(DECISIONS));
+        Ok(Self(Arc::new(Inner { loader, builtins, current, changing: Mutex::new(()), decisions })))
+    }
+
+    /// Has `registry` report what the host counts.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.loader.metrics.register(registry);
+    }
+
+    /// Puts these policies in force, beside the built-in ones, in place of those before them.
+    ///
+    /// Calls under way end with the policies that they began with. A policy that is refused is reported; the version of
+    /// it that was in force before stays. Blocks while components are compiled.
+    pub fn apply(&self, policies: Vec<PolicySource>) -> Vec<PolicySummary> {
+        let _one_at_a_time = self.0.changing.lock();
+        let before = self.0.current.load_full();
+        let candidates = policies.into_iter().map(|source| self.candidate(source, &before)).collect();
+        let set = PolicySet::new(&self.0.builtins, candidates);
+        let summaries = set.summaries().to_vec();
+        info!(in_force = set.len(), "policies in force");
+        self.0.loader.metrics.count_swap(set.len());
+        self.0.current.store(Arc::new(set));
+        summaries
+    }
+
+    fn candidate(&self, source: PolicySource, before: &PolicySet) -> Candidate {
+        let old = before.loaded.get(&source.name);
+        let loaded = source.path().and_then(|path| {
+            if let Some((_, policy)) = old.filter(|(known, policy)| *known == source && policy.is_of(&path)) {
+                return Ok(Arc::clone(policy));
+            }
+            self.0.loader.load(&source.name, &source.spec, &path).map(Arc::new)
+        });
+        match loaded {
+            Ok(policy) => Candidate { source, policy: Some(policy), refused: None },
+            Err(error) => {
+                warn!(policy = source.name, "policy refused: {error}");
+                self.0.loader.metrics.count_load_failure(&source.name);
+                Candidate { policy: old.map(|(_, policy)| Arc::clone(policy)), source, refused: Some(error) }
+            }
+        }
+    }
+
+    /// The policies in force now. What is asked of the set is answered by that set, whatever changes meanwhile.
+    #[must_use]
+    pub fn policies(&self) -> Arc<PolicySet> {
+        self.0.current.load_full()
+    }
+
+    /// Every policy that somebody wants, in the order of the chain.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<PolicySummary> {
+        self.policies().summaries().to_vec()
+    }
+
+    /// Decides where a pod's addresses come from, on a thread that may block.
+    ///
+    /// # Errors
+    /// See [`DecideError`].
+    pub async fn decide(&self, question: Question) -> Result<Decision, DecideError> {
+        let permit = Arc::clone(&self.0.decisions).acquire_owned().await;
+        let policies = self.policies();
+        let decided = tokio::task::spawn_blocking(move || {
+            let decision = policies.decide(&question);
+            drop(permit);
+            (decision, policies.has_shadows().then_some((policies, question)))
+        });
+        match decided.await {
+            Ok((decision, shadows)) => {
+                if let (Ok(decision), Some((policies, question))) = (&decision, shadows) {
+                    self.compare(policies, question, decision.clone());
+                }
+                decision
+            }
+            Err(panic) => Err(DecideError::host(format!("a decision failed: {panic}"))),
+        }
+    }
+
+    /// Asks the shadow policies after the fact, if there is room; a decision never waits for them.
+    fn compare(&self, policies: Arc<PolicySet>, question: Question, decision: Decision) {
+        if let Ok(permit) = Arc::clone(&self.0.decisions).try_acquire_owned() {
+            tokio::task::spawn_blocking(move || {
+                policies.compare_shadows(&question, &decision);
+                drop(permit);
+            });
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A small question to each function before a policy comes into force: what fails always fails here.
+
+use crate::answer;
+use crate::bindings::{
+    Admitted, Cidr, Cluster, Cni, Context, Demand, Facts, Family, IpAddress, IpRange, Judged, Moment, Namespace, Nic,
+    Node, Operation, Pod, Pool, Proposal, Request, Source, Subject,
+};
+use crate::failure::{CallFailure, LoadError};
+use crate::loaded::Policy;
+use spiderpool_crd::policy::ExtensionPoint;
+
+/// Judges the settings, then asks every function that is in force once. A refusal is a fine answer.
+pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
+    policy.check_settings()?;
+    let failed = |function| move |failure| LoadError::Trial { function, failure };
+    if policy.points.contains(&ExtensionPoint::Affinity) {
+        let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
+        let pools = [&pool()];
+        let verdicts = policy.judge(&subject, &pools).and_then(|verdicts| answer::verdicts(verdicts, pools.len()));
+        verdicts.map_err(failed("affinity.judge"))?;
+    }
+    if policy.points.contains(&ExtensionPoint::Allocation) {
+        let request = Request { context: context(), cni: cni() };
+        let demands = policy.candidates(&request).and_then(|answer| match answer {
+            Ok(demands) => answer::demands(demands).map(drop),
+            Err(_) => Ok(()),
+        });
+        demands.map_err(failed("allocation.candidates"))?;
+        policy.arrange(&request, &[judged()]).map_err(failed("allocation.arrange"))?.map_or(Ok(()), |steps| {
+            if steps.len() == 1 {
+                return Ok(());
+            }
+            let failure = CallFailure::Wrong(format!("{} steps for one demand", steps.len()));
+            Err(LoadError::Trial { function: "allocation.arrange", failure })
+        })?;
+    }
+    if policy.points.contains(&ExtensionPoint::Validation) {
+        policy.review(&proposal(), &facts()).map_err(failed("validation.review"))?;
+    }
+    Ok(())
+}
+
+fn context() -> Context {
+    Context {
+        pod: Pod {
+            namespace: "default".into(),
+            name: "trial".into(),
+            uid: "00000000-0000-0000-0000-000000000000".into(),
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            owners: Vec::new(),
+        },
+        namespace: Namespace { name: "default".into(), labels: Vec::new(), annotations: Vec::new() },
+        node: Node { name: "node".into(), labels: Vec::new() },
+        cluster: Cluster {
+            install_namespace: "kube-system".into(),
+            default_network: None,
+            families: vec![Family::Ipv4, Family::Ipv6],
+            subnets: false,
+        },
+        moment: Moment { unix_milliseconds: 0, seed: 0 },
+        extra: Vec::new(),
+    }
+}
+
+fn cni() -> Cni {
+    Cni {
+        interface_name: "eth0".into(),
+        default_ipv4_pools: Vec::new(),
+        default_ipv6_pools: Vec::new(),
+        clean_gateway: false,
+        match_master_subnet: false,
+    }
+}
+
+fn subnet() -> Cidr {
+    Cidr { address: IpAddress::Ipv4((192, 0, 2, 0)), prefix_length: 24 }
+}
+
+fn pool() -> Pool {
+    Pool {
+        name: "trial".into(),
+        family: Family::Ipv4,
+        subnet: subnet(),
+        is_default: true,
+        node_names: Vec::new(),
+        node_affinity: None,
+        namespace_names: Vec::new(),
+        namespace_affinity: None,
+        pod_affinity: None,
+        multus_names: Vec::new(),
+        labels: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+fn judged() -> Judged {
+    let range = IpRange { first: IpAddress::Ipv4((192, 0, 2, 10)), last: IpAddress::Ipv4((192, 0, 2, 20)) };
+    Judged {
+        demand: Demand {
+            nic: "eth0".into(),
+            family: Family::Ipv4,
+            sources: vec![Source::ClusterDefault],
+            clean_gateway: false,
+            match_master_subnet: false,
+            origin: "trial".into(),
+        },
+        pools: vec![Admitted {
+            name: "trial".into(),
+            subnet: subnet(),
+            ranks: vec![0],
+            total: 11,
+            free: 11,
+            ranges: vec![range],
+        }],
+    }
+}
+
+fn proposal() -> Proposal {
+    Proposal {
+        operation: Operation::Create,
+        kind: "SpiderIPPool".into(),
+        name: "trial".into(),
+        object: br#"{"apiVersion":"spiderpool.spidernet.io/v2beta1","kind":"SpiderIPPool","metadata":{"name":"trial"},"spec":{"subnet":"192.0.2.0/24","ips":["192.0.2.10-192.0.2.20"]}}"#.to_vec(),
+        old: None,
+        extra: Vec::new(),
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        families: vec![Family::Ipv4, Family::Ipv6],
+        pools: Vec::new(),
+        subnets: Vec::new(),
+        subnet_feature: false,
+        in_use: Vec::new(),
+        reserved: Vec::new(),
+        guard_deletion: false,
+        extra: Vec::new(),
+    }
+}
