@@ -10,7 +10,7 @@ use spiderpool_wire::DEFAULT_SOCKET;
 use crate::agent_commands::{self, IpFilter};
 use crate::client::Agent;
 use crate::output::{self, Format};
-use crate::{Outcome, completion};
+use crate::{Outcome, completion, harness, inspect};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,6 +94,10 @@ enum PolicyCommand {
     /// The policies that the agent knows, and whether they are in force.
     #[command(visible_alias = "ls")]
     List,
+    /// What a component exports and imports, and whether it could be a policy.
+    Inspect(inspect::Args),
+    /// Run case files against a policy, without agent or cluster.
+    Test(harness::Args),
 }
 
 fn pod_name(text: &str) -> Result<(String, String), String> {
@@ -128,6 +132,8 @@ fn run(Args { socket, output, command }: Args) -> anyhow::Result<Outcome> {
                 agent_commands::explain(&agent, namespace, name, interface, output).await
             }
             Command::Policy(PolicyCommand::List) => agent_commands::policy_list(&agent, output).await,
+            Command::Policy(PolicyCommand::Inspect(args)) => inspect::run(&args, output),
+            Command::Policy(PolicyCommand::Test(args)) => harness::run(&args, output).await,
             Command::Completion { shell } => completion::print(shell),
         }
     })

@@ -9,7 +9,7 @@
 //! Everything around a case is a Kubernetes manifest. Reading is strict: a key that nobody reads is an error with its
 //! line, in the case and in the manifests, because an expectation with a slip of the pen would hold for ever.
 
-//mod ask;
+mod ask;
 mod compare;
 mod expectation;
 mod format;
@@ -20,7 +20,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use compare::{Comparison, Complaint, Refusal, compare_placement, compare_problems, compare_review};
+pub use compare::{Comparison, Complaint, Refusal, compare_placement, compare_problems, compare_review, not_in_force};
 pub use expectation::{
     CauseExpectation, ChoiceExpectation, EndExpectation, PlacementExpectation, ProblemExpectation, RefusalExpectation,
     ReviewExpectation, StepExpectation, VerdictExpectation,

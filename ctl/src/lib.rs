@@ -14,6 +14,9 @@ pub mod cases;
 mod client;
 mod completion;
 mod explain;
+mod harness;
+mod inspect;
+mod installation;
 mod output;
 mod tables;
 

@@ -22,13 +22,13 @@ pub struct Comparison {
     pub actual: String,
 }
 
-/// One thing that is wrong with an object or with settings, in the words of the contract.
+/// One thing that is wrong with an object, in the words of the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
     /// The path of the field.
     pub field: String,
-    /// The kind of the cause; none for problems with settings.
-    pub kind: Option<String>,
+    /// The kind of the cause, such as `not-supported`.
+    pub kind: String,
     /// The sentence.
     pub message: String,
 }
@@ -36,7 +36,8 @@ pub struct Complaint {
 /// A no to a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The kind as the contract names it; [`Refusal::POLICY_FAILED`] when a policy broke.
+    /// What stopped the decision: `refused` or `exhausted` by the allocation policy, `unknown-pool`, `no-candidates`,
+    /// `all-refused` by affinity policies, `master-subnet`, [`Refusal::POLICY_FAILED`] when a policy broke, or `host`.
     pub kind: String,
     /// The sentence.
     pub message: String,
@@ -241,44 +242,52 @@ pub fn compare_review(expected: &ReviewExpectation, outcome: &Result<Value, Vec<
         }
         (ReviewExpectation::Deny(wanted), Err(causes)) => {
             comparison.both("deny:");
-            match_complaints(&mut comparison, wanted, causes, cause_holds, cause_text);
+            match_complaints(&mut comparison, wanted, causes);
         }
     }
     comparison
 }
 
-/// Compares the problems that a policy has with its settings.
+/// Compares why a policy does not take its settings: none when it does. The reason holds every problem, the field
+/// before the message.
 #[must_use]
-pub fn compare_problems(expected: &[ProblemExpectation], problems: &[Complaint]) -> Comparison {
+pub fn compare_problems(expected: &[ProblemExpectation], refused: Option<&str>) -> Comparison {
     let mut comparison = Comparison::default();
-    comparison.both("settings:");
-    let holds = |wanted: &ProblemExpectation, found: &Complaint| {
-        wanted.field == found.field && found.message.contains(wanted.message.as_deref().unwrap_or_default())
+    comparison.both("settings refused:");
+    let reason = refused.unwrap_or_default();
+    let holds = |wanted: &ProblemExpectation| {
+        let field = if wanted.field.is_empty() { String::new() } else { format!("{}: ", wanted.field) };
+        reason.find(&field).is_some_and(|at| reason[at..].contains(wanted.message.as_deref().unwrap_or_default()))
     };
-    let text = |wanted: &ProblemExpectation| match &wanted.message {
-        Some(message) => format!("  {}: {message}", wanted.field),
-        None => format!("  {}", wanted.field),
-    };
-    match_complaints(&mut comparison, expected, problems, holds, text);
+    let all_hold = refused.is_some() && expected.iter().all(holds);
+    for wanted in expected {
+        let line = format!("  {}: {}", wanted.field, wanted.message.as_deref().unwrap_or_default());
+        if refused.is_some() && holds(wanted) { comparison.both(&line) } else { comparison.expect(&line) }
+    }
+    if !all_hold {
+        comparison.find(&format!("  {}", refused.unwrap_or("no, the policy takes them")));
+    }
+    comparison
+}
+
+/// The policy under test is not in force, so that nothing could be asked.
+#[must_use]
+pub fn not_in_force(policy: &str, reason: &str) -> Comparison {
+    let mut comparison = Comparison::default();
+    comparison.differ(&format!("policy {policy} is in force"), &format!("policy {policy} is refused: {reason}"));
     comparison
 }
 
 /// Each expectation takes one complaint that fits; what is left on either side is a difference.
-fn match_complaints<W>(
-    comparison: &mut Comparison,
-    wanted: &[W],
-    found: &[Complaint],
-    holds: impl Fn(&W, &Complaint) -> bool,
-    text: impl Fn(&W) -> String,
-) {
+fn match_complaints(comparison: &mut Comparison, wanted: &[CauseExpectation], found: &[Complaint]) {
     let mut left: Vec<&Complaint> = found.iter().collect();
     for want in wanted {
-        match left.iter().position(|complaint| holds(want, complaint)) {
+        match left.iter().position(|complaint| cause_holds(want, complaint)) {
             Some(at) => {
                 left.remove(at);
-                comparison.both(&text(want));
+                comparison.both(&cause_text(want));
             }
-            None => comparison.expect(&text(want)),
+            None => comparison.expect(&cause_text(want)),
         }
     }
     left.iter().for_each(|complaint| comparison.find(&complaint_text(complaint)));
@@ -286,7 +295,7 @@ fn match_complaints<W>(
 
 fn cause_holds(wanted: &CauseExpectation, found: &Complaint) -> bool {
     wanted.field == found.field
-        && (wanted.kind.is_none() || wanted.kind == found.kind)
+        && wanted.kind.as_ref().is_none_or(|kind| *kind == found.kind)
         && found.message.contains(wanted.message.as_deref().unwrap_or_default())
 }
 
@@ -296,8 +305,7 @@ fn cause_text(CauseExpectation { field, kind, message }: &CauseExpectation) -> S
 }
 
 fn complaint_text(Complaint { field, kind, message }: &Complaint) -> String {
-    let kind = kind.as_ref().map(|kind| format!(" ({kind})")).unwrap_or_default();
-    format!("  {field}{kind}: {message}")
+    format!("  {field} ({kind}): {message}")
 }
 
 /// Every leaf of `wanted`, and what is in its place. Lists are compared as a whole.

@@ -90,7 +90,7 @@ pub struct ChoiceExpectation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefusalExpectation {
-    /// The kind as the contract names it, such as `no-candidates`.
+    /// What stopped the decision, such as `exhausted`: see [`Refusal::kind`](super::Refusal::kind).
     pub kind: Option<String>,
     /// A part of the message.
     pub message: Option<String>,

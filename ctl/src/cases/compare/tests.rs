@@ -177,7 +177,7 @@ fn a_policy_that_breaks_is_never_what_was_expected() {
 }
 
 fn complaint(field: &str, kind: &str, message: &str) -> Complaint {
-    Complaint { field: field.to_owned(), kind: Some(kind.to_owned()), message: message.to_owned() }
+    Complaint { field: field.to_owned(), kind: kind.to_owned(), message: message.to_owned() }
 }
 
 #[test]
@@ -242,18 +242,14 @@ fn a_review_is_compared_by_fields_and_by_causes() {
 
 #[test]
 fn problems_with_settings_are_compared_by_field() {
-    let problems = [Complaint { field: "rackLabel".to_owned(), kind: None, message: "is missing".to_owned() }];
-    let wanted =
-        |field: &str| vec![ProblemExpectation { field: field.to_owned(), message: Some("missing".to_owned()) }];
-    assert!(compare_problems(&wanted("rackLabel"), &problems).holds());
-    differs(
-        &compare_problems(&wanted("label"), &problems),
-        expect![[r#"
-        settings:
-          label: missing
-        ---
-        settings:
-          rackLabel: is missing
-    "#]],
-    );
+    let refused = Some("it rejects its settings: rackLabel: is missing; speed: must be positive");
+    let wanted = |field: &str, message: &str| {
+        vec![ProblemExpectation { field: field.to_owned(), message: Some(message.to_owned()) }]
+    };
+    assert!(compare_problems(&wanted("rackLabel", "missing"), refused).holds());
+    assert!(compare_problems(&wanted("speed", "positive"), refused).holds());
+    assert!(compare_problems(&wanted("", "missing"), refused).holds());
+    differs(&compare_problems(&wanted("label", "missing"), refused), expect![[r#""#]]);
+    differs(&compare_problems(&wanted("speed", "missing"), refused), expect![[r#""#]]);
+    differs(&compare_problems(&wanted("rackLabel", "missing"), None), expect![[r#""#]]);
 }
