@@ -1,0 +1,171 @@
+//! One ADD: what is known → where from → who may serve → in which order → take it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use spiderpool_runtime::{Decision, PlannedStep};
+use spiderpool_storage::{Choice, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
+use spiderpool_wire::ErrorCode;
+use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
+use tracing::{info, warn};
+
+use crate::agent::{Agent, View};
+use crate::answer;
+use crate::decide::cni;
+use crate::failure::Failure;
+use crate::in_flight::Attachment;
+use crate::pod::{Asker, Claim};
+
+impl Agent {
+    /// Gives the pod its addresses: for the interface that is added, and for all others that the pod's annotation lists.
+    ///
+    /// Runs to its end even when the caller goes away, so that a DEL which comes meanwhile can undo it.
+    ///
+    /// # Errors
+    /// The request is incomplete, a policy says no, every pool is full, or the ledger cannot be written. Nothing is
+    /// held afterwards that was not held before.
+    pub async fn allocate(self: Arc<Self>, args: IpamAddArgs) -> Result<IpamAddResponse, Failure> {
+        let task = tokio::spawn(async move {
+            let started = Instant::now();
+            let result = self.try_allocate(&args).await;
+            self.metrics.count_allocation(&result, started.elapsed());
+            let pod = format!("{}/{}", args.pod_namespace, args.pod_name);
+            match &result {
+                Ok(response) => {
+                    let addresses: Vec<_> =
+                        response.ips.iter().map(|ip| format!("{} {}", ip.nic, ip.address)).collect();
+                    info!(pod, interface = args.if_name, container = args.container_id, ?addresses, "allocated");
+                }
+                Err(failure) => {
+                    warn!(pod, interface = args.if_name, container = args.container_id, "{}", failure.message)
+                }
+            }
+            result
+        });
+        task.await.unwrap_or_else(|panic| Err(Failure::new(ErrorCode::Internal, format!("the agent failed: {panic}"))))
+    }
+
+    async fn try_allocate(&self, args: &IpamAddArgs) -> Result<IpamAddResponse, Failure> {
+        require(args)?;
+        let attachment = Attachment { container: args.container_id.clone(), interface: args.if_name.clone() };
+        let add = self.in_flight.begin(attachment);
+        let view = self.view();
+        let claim = Claim {
+            namespace: &args.pod_namespace,
+            name: &args.pod_name,
+            uid: &args.pod_uid,
+            container: &args.container_id,
+        };
+        let asker = Asker::of(claim, &view.catalog)?;
+        let wants = match self.held(&asker, args).await? {
+            Some(wants) => wants,
+            None => self.decide(&view, &asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
+        };
+        let reservation = Reservation {
+            holder: asker.holder,
+            node: self.node.clone(),
+            container: args.container_id.clone(),
+            owner: asker.owner,
+            wants,
+        };
+        let endpoint = self.ledger.reserve(reservation).await?;
+        if add.is_void() {
+            self.release_attachment(&args.container_id, &args.if_name).await?;
+            let message =
+                format!("{} of sandbox {} was deleted while its ADD was at work", args.if_name, args.container_id);
+            return Err(Failure::new(ErrorCode::Unavailable, message));
+        }
+        Ok(answer::addresses(&endpoint.leases, &self.config))
+    }
+
+    /// What the pod already holds for the interface, as wants: a repeated ADD, or one that an earlier ADD served ahead.
+    async fn held(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Option<Vec<Want>>, Failure> {
+        let endpoint = self.ledger.held_by(&asker.holder.uid).await?;
+        let leases = endpoint.into_iter().flat_map(|Endpoint { leases, .. }| leases);
+        let wants: Vec<Want> = leases
+            .filter(|lease| lease.interface == args.if_name)
+            .map(|lease| Want {
+                interface: args.if_name.clone(),
+                family: lease.family(),
+                network: args.network.clone(),
+                clean_gateway: lease.clean_gateway,
+                choices: Vec::new(),
+            })
+            .collect();
+        Ok((!wants.is_empty()).then_some(wants))
+    }
+}
+
+fn require(args: &IpamAddArgs) -> Result<(), Failure> {
+    let fields = [
+        ("containerID", &args.container_id),
+        ("ifName", &args.if_name),
+        ("podNamespace", &args.pod_namespace),
+        ("podName", &args.pod_name),
+    ];
+    let missing: Vec<&str> = fields.into_iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::BadRequest, format!("the request lacks {}", missing.join(", "))))
+}
+
+/// A plan as the ledger takes it.
+trait Wants {
+    fn wants(self, args: &IpamAddArgs, view: &View) -> Result<Vec<Want>, Failure>;
+}
+
+impl Wants for Decision {
+    fn wants(self, args: &IpamAddArgs, view: &View) -> Result<Vec<Want>, Failure> {
+        let wants: Vec<Want> = self.steps.into_iter().map(|step| want(step, args, view)).collect();
+        if wants.iter().any(|want| want.interface == args.if_name) {
+            return Ok(wants);
+        }
+        let message =
+            format!("no pool is chosen for the interface {}, which is added now; list it as well", args.if_name);
+        Err(Failure::new(ErrorCode::Refused, message))
+    }
+}
+
+fn want(step: PlannedStep, args: &IpamAddArgs, view: &View) -> Want {
+    let PlannedStep { nic, family, clean_gateway, choices, origin: _ } = step;
+    // Pools that went away since the decision are passed over.
+    let choices = choices.into_iter().filter_map(|(pool, pick)| {
+        let space = Arc::clone(&view.catalog.pools.get(&pool)?.space);
+        Some(Choice { space, pick: native(pick) })
+    });
+    let network = if nic == args.if_name { args.network.clone() } else { String::new() };
+    Want { choices: choices.collect(), interface: nic, family, network, clean_gateway }
+}
+
+fn native(pick: spiderpool_runtime::Pick) -> Pick {
+    match pick {
+        spiderpool_runtime::Pick::Lowest => Pick::Lowest,
+        spiderpool_runtime::Pick::Spread => Pick::Spread(fastrand::u64(..)),
+        spiderpool_runtime::Pick::Sticky(key) => Pick::Sticky(key),
+        spiderpool_runtime::Pick::Exactly(addresses) => Pick::Exactly(addresses),
+    }
+}
+
+impl From<ReserveError> for Failure {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Exhausted { .. } => {
+                let remedy = "add addresses to spec.ips of a pool, or another pool to the pod's list";
+                Self::new(ErrorCode::Exhausted, format!("all IP addresses used out: {error}; {remedy}"))
+            }
+            ReserveError::Nothing(_) => Self::new(ErrorCode::Refused, error.to_string()),
+            ReserveError::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let code = match error {
+            LedgerError::Busy { .. } | LedgerError::Closed => ErrorCode::Unavailable,
+            LedgerError::Storage(_) => ErrorCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}

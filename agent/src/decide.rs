@@ -1,0 +1,101 @@
+//! Asking the policies, for an ADD and for people.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use spiderpool_netlink::{Namespace, master_addresses};
+use spiderpool_runtime::{DecideCause, DecideError, Decision, Question, Room, types};
+use spiderpool_wire::ErrorCode;
+use spiderpool_wire::explain::{ExplainArgs, Explanation};
+use spiderpool_wire::ipam::IpamAddArgs;
+use spiderpool_wire::summary::saturate;
+
+use crate::agent::{Agent, View};
+use crate::failure::Failure;
+use crate::pod::{Asker, Claim};
+
+impl Agent {
+    /// Has the policies decide. `netns` is the path of the pod's network namespace, looked into only when a pool is to
+    /// match the interface's parent device.
+    pub(crate) async fn decide(
+        &self,
+        view: &View,
+        asker: &Asker,
+        cni: types::Cni,
+        netns: &str,
+    ) -> Result<Decision, Failure> {
+        Ok(self.policies.decide(self.question(view, asker, cni, netns)).await?)
+    }
+
+    fn question(&self, view: &View, asker: &Asker, cni: types::Cni, netns: &str) -> Question {
+        let catalog = Arc::clone(&view.catalog);
+        let ledger = Arc::clone(&self.ledger);
+        let netns = netns.to_owned();
+        Question {
+            context: self.context(&view.catalog, asker),
+            cni,
+            pools: Arc::clone(&view.pools),
+            room: Box::new(move |pool| {
+                catalog.pools.get(pool).map_or(Room { total: 0, free: 0 }, |pool| Room {
+                    total: saturate(pool.space.usable.count()),
+                    free: saturate(ledger.usage(&pool.space).free),
+                })
+            }),
+            masters: Box::new(move |nic| parent_addresses(&netns, nic)),
+        }
+    }
+
+    /// What would be decided for a pod now; nothing is reserved.
+    ///
+    /// # Errors
+    /// The pod is being deleted. A pod that would be refused is an explanation with a refusal.
+    pub async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
+        let view = self.view();
+        let claim = Claim { namespace: &args.pod_namespace, name: &args.pod_name, uid: "", container: "" };
+        let asker = Asker::of(claim, &view.catalog)?;
+        let cni = types::Cni {
+            interface_name: args.if_name,
+            default_ipv4_pools: Vec::new(),
+            default_ipv6_pools: Vec::new(),
+            clean_gateway: false,
+            match_master_subnet: false,
+        };
+        Ok(match self.policies.decide(self.question(&view, &asker, cni, "")).await {
+            Ok(decision) => decision.explanation,
+            Err(error) => *error.explanation,
+        })
+    }
+}
+
+fn parent_addresses(netns: &str, nic: &str) -> Result<Vec<IpAddr>, String> {
+    let namespace = Namespace::open(Path::new(netns)).map_err(|error| error.to_string())?;
+    let addresses = master_addresses(&namespace, nic).map_err(|error| error.to_string())?;
+    Ok(addresses.into_iter().map(|address| address.address).collect())
+}
+
+/// What an ADD says of the CNI configuration.
+pub(crate) fn cni(args: &IpamAddArgs) -> types::Cni {
+    types::Cni {
+        interface_name: args.if_name.clone(),
+        default_ipv4_pools: args.default_ipv4_pools.clone(),
+        default_ipv6_pools: args.default_ipv6_pools.clone(),
+        clean_gateway: args.clean_gateway,
+        match_master_subnet: args.match_master_subnet,
+    }
+}
+
+impl From<DecideError> for Failure {
+    fn from(error: DecideError) -> Self {
+        let code = match &error.cause {
+            DecideCause::PolicyFailed { .. } | DecideCause::Host(_) => ErrorCode::Internal,
+            DecideCause::Refused { exhausted: true, .. } => ErrorCode::Exhausted,
+            DecideCause::Refused { exhausted: false, .. }
+            | DecideCause::UnknownPool { .. }
+            | DecideCause::NoCandidates(_)
+            | DecideCause::AllRefused { .. }
+            | DecideCause::Master { .. } => ErrorCode::Refused,
+        };
+        Self::new(code, error.to_string())
+    }
+}
