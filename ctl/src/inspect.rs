@@ -81,7 +81,17 @@ mod tests {
             imports: Vec::new(),
             problem: None,
         };
-        expect![[r#""#]].assert_eq(&text(Path::new("rack.wasm"), &inspection));
+        expect![[r#"
+            rack.wasm
+              digest    sha256:abababababababababababababababababababababababababababababababab
+              size      123456 bytes
+              contract  0.1.0 (served: spiderpool:policy@0.1)
+              exports   spiderpool:policy/affinity@0.1.0: judge
+                        spiderpool:policy/settings@0.1.0: check
+              imports   nothing
+            An agent of this version takes it.
+        "#]]
+        .assert_eq(&text(Path::new("rack.wasm"), &inspection));
         let wants_files = Inspection {
             contract_version: None,
             exports: Vec::new(),
@@ -89,6 +99,15 @@ mod tests {
             problem: Some("it imports wasi:filesystem/types@0.2.0".to_owned()),
             ..inspection
         };
-        expect![[r#""#]].assert_eq(&text(Path::new("rack.wasm"), &wants_files));
+        expect![[r#"
+            rack.wasm
+              digest    sha256:abababababababababababababababababababababababababababababababab
+              size      123456 bytes
+              contract  none (served: spiderpool:policy@0.1)
+              exports   nothing
+              imports   wasi:filesystem/types@0.2.0: [method]descriptor.read
+            An agent of this version refuses it: it imports wasi:filesystem/types@0.2.0
+        "#]]
+        .assert_eq(&text(Path::new("rack.wasm"), &wants_files));
     }
 }

@@ -249,7 +249,34 @@ fn problems_with_settings_are_compared_by_field() {
     assert!(compare_problems(&wanted("rackLabel", "missing"), refused).holds());
     assert!(compare_problems(&wanted("speed", "positive"), refused).holds());
     assert!(compare_problems(&wanted("", "missing"), refused).holds());
-    differs(&compare_problems(&wanted("label", "missing"), refused), expect![[r#""#]]);
-    differs(&compare_problems(&wanted("speed", "missing"), refused), expect![[r#""#]]);
-    differs(&compare_problems(&wanted("rackLabel", "missing"), None), expect![[r#""#]]);
+    differs(
+        &compare_problems(&wanted("label", "missing"), refused),
+        expect![[r#"
+        settings refused:
+          label: missing
+        ---
+        settings refused:
+          it rejects its settings: rackLabel: is missing; speed: must be positive
+    "#]],
+    );
+    differs(
+        &compare_problems(&wanted("speed", "missing"), refused),
+        expect![[r#"
+        settings refused:
+          speed: missing
+        ---
+        settings refused:
+          it rejects its settings: rackLabel: is missing; speed: must be positive
+    "#]],
+    );
+    differs(
+        &compare_problems(&wanted("rackLabel", "missing"), None),
+        expect![[r#"
+        settings refused:
+          rackLabel: missing
+        ---
+        settings refused:
+          no, the policy takes them
+    "#]],
+    );
 }

@@ -20,14 +20,26 @@ fn a_failed_case_shows_what_differs_among_what_does_not() {
     let text = layout(Path::new("cases/node.yaml"), &results, false);
     let mut report = Report::default();
     report.add(Path::new("cases/node.yaml"), results);
-    expect![[r#""#]].assert_eq(&(text + &report.summary(Duration::from_millis(421))));
+    expect![[r#"
+        cases/node.yaml
+          ok    a node in the zone     345 µs
+          FAIL  another node           345 µs
+                cases/node.yaml:12    - expected  + actual
+                  verdicts:
+                -   a: admit
+                +   a: refuse: it is full (by rack)
+                    b: refuse: zone
+
+        1 passed, 1 failed (0.4 s)
+    "#]]
+    .assert_eq(&(text + &report.summary(Duration::from_millis(421))));
 }
 
 #[test]
 fn programs_get_the_same_as_json() {
     let mut report = Report::default();
     report.add(Path::new("a.yaml"), vec![result("x", "a\n", "b\n"), result("y", "a\n", "a\n")]);
-    expect![[r#""#]].assert_eq(&serde_json::to_string(&report).unwrap());
+    expect![[r#"{"passed":1,"failed":1,"files":[{"file":"a.yaml","cases":[{"name":"x","line":12,"ok":false,"microseconds":345,"difference":"- a\n+ b\n"},{"name":"y","line":12,"ok":true,"microseconds":345}]}]}"#]].assert_eq(&serde_json::to_string(&report).unwrap());
 }
 
 #[test]
