@@ -140,7 +140,7 @@ fn judge(interface: &str, wanted: &[Wanted], outcomes: &[Outcome]) -> Result<(),
     let msg = format!("gateway {gateway} is unreachable");
     Err(CniError::new(Code::GatewayUnreachable, msg)
         .details(format!(
-            "nobody answered for it on {interface} when {} asked; are spec.gateway and spec.vlan of pool {} right, \
+            "nobody answered for it on {interface} when {} asked; is spec.gateway of pool {} right, \
              and is the interface's parent connected to that network?",
             one.address, one.pool
         ))

@@ -15,6 +15,7 @@
 
 mod announce;
 mod arp;
+mod aside;
 mod conflict;
 mod ethernet;
 mod gateway;

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 
 use crate::announce::Announcement;
+use crate::aside;
 use crate::ethernet::{MacAddress, Protocol};
 use crate::io::PacketSocket;
 use crate::ndp::{ALL_NODES, solicited_node};
@@ -86,6 +87,15 @@ enum Next<T> {
 struct Wire {
     interface: String,
     sockets: Vec<PacketSocket>,
+}
+
+/// Every probe ends in a process that has nothing else to do than to say so and leave.
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if !self.sockets.is_empty() {
+            aside::keep_open();
+        }
+    }
 }
 
 impl Wire {
