@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use spiderpool_policy_guide::allocation::{Demand, Refusal, RefusalKind, Request, Source};
+use spiderpool_policy_guide::networks;
+use spiderpool_policy_guide::selector::value;
 use spiderpool_policy_guide::types::Family;
 
 use crate::annotations::{self, InterfacePools, Pools};
@@ -68,21 +70,22 @@ fn refuse_subnets(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Either all elements name their interface, or none does and their positions count: the pod's first interface is `0`.
+/// Either all elements name their interface, or none does and they are the pod's interfaces in multus' order.
 fn every_interface(request: &Request, place: Place<'_>) -> Result<Vec<Demand>, Refusal> {
     let elements = annotations::read::<Vec<InterfacePools>>(place)?;
-    let interfaces = interfaces(&elements, place)?;
+    let interfaces = interfaces(&elements, request, place)?;
     let current = &request.cni.interface_name;
-    let positional = elements.iter().all(|element| element.interface().is_none());
-    if !positional && !interfaces.contains(current) {
-        let error = ["the interface ", current, " is added now and has no element in it"].concat();
+    if !interfaces.contains(current) {
+        let listed = interfaces.join(", ");
+        let error =
+            ["the interface ", current, " is added now and has no element in it (it has: ", &listed, ")"].concat();
         return Err(place.refusal(RefusalKind::InterfaceMissing(current.clone()), &error));
     }
     let mut demands = Vec::with_capacity(2 * elements.len());
-    for (position, (element, nic)) in elements.iter().zip(&interfaces).enumerate() {
-        // The configuration at hand is that of the interface which is added now. Without names that is the first: its
-        // call gets addresses for all, and later calls find theirs.
-        let is_current = if positional { position == 0 } else { nic == current };
+    for (element, nic) in elements.iter().zip(&interfaces) {
+        // The configuration at hand is that of the interface which is added now. Its call gets addresses for all, and
+        // later calls find theirs.
+        let is_current = nic == current;
         let interface = Interface {
             nic,
             clean_gateway: element.cleangateway.unwrap_or(false),
@@ -97,8 +100,8 @@ fn every_interface(request: &Request, place: Place<'_>) -> Result<Vec<Demand>, R
     Ok(demands)
 }
 
-/// The interface of each element, by name or by position.
-fn interfaces(elements: &[InterfacePools], place: Place<'_>) -> Result<Vec<String>, Refusal> {
+/// The interface of each element.
+fn interfaces(elements: &[InterfacePools], request: &Request, place: Place<'_>) -> Result<Vec<String>, Refusal> {
     let named = elements.iter().filter(|element| element.interface().is_some()).count();
     if elements.is_empty() {
         return Err(place.malformed("it has no element"));
@@ -106,15 +109,28 @@ fn interfaces(elements: &[InterfacePools], place: Place<'_>) -> Result<Vec<Strin
     if named != 0 && named != elements.len() {
         return Err(place.malformed("some elements name their `interface` and some do not; name all or none"));
     }
-    let names = elements.iter().enumerate();
-    let names: Vec<String> = names
-        .map(|(position, element)| element.interface().map_or_else(|| position.to_string(), str::to_owned))
-        .collect();
+    let names: Vec<String> = match elements.iter().map(|element| element.interface().map(str::to_owned)).collect() {
+        Some(names) => names,
+        None => attached(elements.len(), request)?,
+    };
     let mut seen = BTreeSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(twice) => Err(place.malformed(&["the interface ", twice, " has two elements; join them"].concat())),
         None => Ok(names),
     }
+}
+
+/// What the pod's first `count` interfaces are called: as its annotation for multus names them, else by multus' habit.
+fn attached(count: usize, request: &Request) -> Result<Vec<String>, Refusal> {
+    let text = value(&request.context.pod.annotations, networks::NETWORKS).unwrap_or_default();
+    let place =
+        Place { noun: "pod annotation", key: networks::NETWORKS, text: Some(text), example: "namespace/network@net1" };
+    let further = networks::parse(text).map_err(|error| place.malformed(&error))?;
+    let name = |position: usize| {
+        let element = position.checked_sub(1).and_then(|index| further.get(index));
+        element.map_or_else(|| networks::interface_at(position), |element| element.interface_name(position))
+    };
+    Ok((0..count).map(name).collect())
 }
 
 impl InterfacePools {

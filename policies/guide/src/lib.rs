@@ -105,6 +105,7 @@ mod allocator;
 pub mod bindings;
 pub mod configuration;
 mod export;
+pub mod networks;
 pub mod phrase;
 pub mod selector;
 

@@ -83,7 +83,9 @@ fn every_listed_interface_is_demanded() {
                     {"interface": "eth0", "ipv4": ["a"]}]"#;
     demanded(&annotated(&[(IPPOOLS, named)]), &["net1 4 b clean", "net1 6 b6 clean", "eth0 4 a"], "ippools");
     let positional = r#"[{"ipv4": ["a"]}, {"interface": "", "ipv6": ["b6"]}]"#;
-    demanded(&annotated(&[(IPPOOLS, positional)]), &["0 4 a", "1 6 b6"], "ippools");
+    demanded(&annotated(&[(IPPOOLS, positional)]), &["eth0 4 a", "net1 6 b6"], "ippools");
+    let networks = ("k8s.v1.cni.cncf.io/networks", "lan@fast0");
+    demanded(&annotated(&[(IPPOOLS, positional), networks]), &["eth0 4 a", "fast0 6 b6"], "ippools");
 }
 
 #[test]
@@ -99,7 +101,7 @@ fn what_the_cni_configuration_says_is_for_its_interface() {
     let named = r#"[{"interface": "net1", "ipv4": ["b"]}, {"interface": "eth0", "ipv4": ["a"]}]"#;
     demanded(&with_cni(annotated(&[(IPPOOLS, named)])), &["net1 4 b", "eth0 4 a master"], "ippools");
     let positional = r#"[{"ipv4": ["a"]}, {"ipv4": ["b"]}]"#;
-    demanded(&with_cni(annotated(&[(IPPOOLS, positional)])), &["0 4 a master", "1 4 b"], "ippools");
+    demanded(&with_cni(annotated(&[(IPPOOLS, positional)])), &["eth0 4 a master", "net1 4 b"], "ippools");
 }
 
 #[test]
