@@ -163,7 +163,7 @@ fn interfaces_are_named_all_or_none_once_each_and_with_the_current_one() {
             "the interface eth0 is added now",
         ),
         (r#"[{"interface": "eth0"}]"#, malformed(IPPOOLS), "names no pool for eth0"),
-        (r#"[{"ipv4": ["a"]}, {"ipv4": []}]"#, malformed(IPPOOLS), "names no pool for 1"),
+        (r#"[{"ipv4": ["a"]}, {"ipv4": []}]"#, malformed(IPPOOLS), "names no pool for net1"),
     ];
     for (text, kind, part) in cases {
         refused(&annotated(&[(IPPOOLS, text)]), &kind, &[IPPOOLS, part, "write for example `[{\"interface\""]);
