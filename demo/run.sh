@@ -81,9 +81,10 @@ add shop cache-0
 
 step "3. They reach each other and the gateway"
 web1=$(in_pod web-1 ip -j -4 addr show eth0 | jq -r '.[0].addr_info[0].local')
-in_pod web-0 ping -c1 -W2 -q "$web1" | sed -n 's/^/  /; 2,3p;4p' | grep -E "received"
-in_pod cache-0 ping -c1 -W2 -q 10.60.0.1 | grep -E "received" | sed 's/^/  /'
-in_pod web-0 ping -6 -c1 -W2 -q fd60::1 | grep -E "received" | sed 's/^/  /'
+reach() { echo "  $1 → $2: $(in_pod "$1" ping -c1 -W2 -q "$2" | grep received)"; }
+reach web-0 "$web1"
+reach cache-0 10.60.0.1
+reach web-0 fd60::1
 
 step "4. Who holds what"
 spiderpoolctl ip list
@@ -93,7 +94,8 @@ if add shop intruder; then echo "  the intruder got an address" >&2; exit 1; fi
 spiderpoolctl explain shop/intruder || true
 
 step "6. Somebody on the network uses an address that the pool has free: seen, avoided"
-next=$(spiderpoolctl explain shop/web-2 -o json >/dev/null 2>&1; echo 10.60.0.14)
+# default-v4 begins at .10; .10 and .11 are reserved, .12 and .13 held: the next one is .14.
+next=10.60.0.14
 ip -n "$id-gateway" addr add "$next/24" dev gw
 if add shop web-2; then echo "  the conflict was not seen" >&2; exit 1; fi
 ip netns del "$id-web-2"
