@@ -12,7 +12,7 @@ use spiderpool_storage::{Ledger, PoolSpace};
 use crate::config::Config;
 
 /// Asks the validation policies about every SpiderIPPool and SpiderReservedIP; other kinds are nobody's business here.
-pub struct PolicyAdmission {
+pub(crate) struct PolicyAdmission {
     /// Who decides.
     pub policies: PolicyHost,
     /// Who holds addresses of the pool under review.

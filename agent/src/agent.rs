@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::pod;
 
 /// Everything that a request needs. Shared by all of them; nothing in it is changed but the ledger.
-pub struct Agent {
+pub(crate) struct Agent {
     /// Who holds which address.
     pub ledger: Arc<dyn Ledger>,
     /// Who decides.
@@ -44,7 +44,7 @@ pub struct Agent {
 }
 
 /// What is known at one moment. Never changed: a new one takes its place.
-pub struct View {
+pub(crate) struct View {
     /// The objects.
     pub catalog: Arc<Catalog>,
     /// The pools in the shape of decisions.
@@ -85,7 +85,7 @@ impl Agent {
     ///
     /// # Errors
     /// It holds none, or the ledger cannot be read.
-    pub async fn check(&self, args: IpamCheckArgs) -> Result<IpamAddResponse, Failure> {
+    pub(crate) async fn check(&self, args: IpamCheckArgs) -> Result<IpamAddResponse, Failure> {
         let held = self.ledger.held_by_container(&args.container_id, Some(&args.if_name)).await?;
         if held.is_empty() {
             let message = format!(
@@ -99,7 +99,7 @@ impl Agent {
 
     /// Whether an ADD may succeed: some pool that is not disabled has room.
     #[must_use]
-    pub fn status(&self) -> IpamStatus {
+    pub(crate) fn status(&self) -> IpamStatus {
         let pools = self.pools();
         let rooms = pools.iter().filter(|pool| !pool.disabled && pool.free > 0).count();
         let reason = match (pools.len(), rooms) {
@@ -112,7 +112,7 @@ impl Agent {
 
     /// All pools, by name.
     #[must_use]
-    pub fn pools(&self) -> Vec<PoolSummary> {
+    pub(crate) fn pools(&self) -> Vec<PoolSummary> {
         let view = self.view();
         let rows = view.catalog.pools.iter().map(|(name, pool)| {
             let usage = self.ledger.usage(&pool.space);
@@ -134,14 +134,14 @@ impl Agent {
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub async fn allocations(&self) -> Result<Vec<AllocationSummary>, Failure> {
+    pub(crate) async fn allocations(&self) -> Result<Vec<AllocationSummary>, Failure> {
         let held = self.ledger.allocations(None).await?;
         Ok(held.iter().map(|allocation| answer::allocation(allocation)).collect())
     }
 
     /// All policies, in the order of their chain.
     #[must_use]
-    pub fn policies(&self) -> Vec<PolicySummary> {
+    pub(crate) fn policies(&self) -> Vec<PolicySummary> {
         self.policies.summaries()
     }
 
@@ -149,7 +149,7 @@ impl Agent {
     ///
     /// # Errors
     /// It holds nothing, or the ledger cannot be read.
-    pub async fn endpoint(&self, args: WorkloadEndpointArgs) -> Result<WorkloadEndpointStatus, Failure> {
+    pub(crate) async fn endpoint(&self, args: WorkloadEndpointArgs) -> Result<WorkloadEndpointStatus, Failure> {
         let WorkloadEndpointArgs { pod_namespace, pod_name } = args;
         match self.ledger.endpoint(&pod_namespace, &pod_name).await? {
             Some(endpoint) => Ok(answer::endpoint(&endpoint)),

@@ -24,7 +24,7 @@ impl Agent {
     /// # Errors
     /// The request is incomplete, a policy says no, every pool is full, or the ledger cannot be written. Nothing is
     /// held afterwards that was not held before.
-    pub async fn allocate(self: Arc<Self>, args: IpamAddArgs) -> Result<IpamAddResponse, Failure> {
+    pub(crate) async fn allocate(self: Arc<Self>, args: IpamAddArgs) -> Result<IpamAddResponse, Failure> {
         let task = tokio::spawn(async move {
             let started = Instant::now();
             let result = self.try_allocate(&args).await;

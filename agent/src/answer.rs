@@ -11,7 +11,7 @@ use spiderpool_wire::summary::AllocationSummary;
 use crate::config::Config;
 
 /// The answer to an ADD: the addresses and routes of all of the pod's interfaces, the plugin keeps those of its own.
-pub fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, config: &Config) -> IpamAddResponse {
+pub(crate) fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, config: &Config) -> IpamAddResponse {
     let mut response = IpamAddResponse::default();
     for lease in leases {
         let Ok(address) = Cidr::new(lease.address, lease.prefix_length) else { continue };
@@ -48,7 +48,7 @@ fn everything(family: Family) -> Cidr {
 }
 
 /// One row of `spiderpoolctl ip list`.
-pub fn allocation(allocation: &Allocation) -> AllocationSummary {
+pub(crate) fn allocation(allocation: &Allocation) -> AllocationSummary {
     let Allocation { holder, node, lease, .. } = allocation;
     AllocationSummary {
         address: lease.address,
@@ -63,7 +63,7 @@ pub fn allocation(allocation: &Allocation) -> AllocationSummary {
 }
 
 /// What a pod has, by interface.
-pub fn endpoint(endpoint: &Endpoint) -> WorkloadEndpointStatus {
+pub(crate) fn endpoint(endpoint: &Endpoint) -> WorkloadEndpointStatus {
     let mut interfaces: Vec<InterfaceStatus> = Vec::new();
     for lease in &endpoint.leases {
         let index = interfaces.iter().position(|nic| nic.interface == lease.interface).unwrap_or_else(|| {

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// ignored, as Spiderpool does.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Config {
+pub(crate) struct Config {
     /// Give IPv4 addresses.
     #[serde(rename = "enableIPv4")]
     pub enable_ipv4: bool,
@@ -49,7 +49,7 @@ impl Default for Config {
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// The file cannot be read.
     #[error(
         "configuration {path}: {source}; give the path of spiderpool's conf.yml with --config-path, or leave it out"
@@ -81,7 +81,7 @@ impl Config {
     ///
     /// # Errors
     /// The file cannot be read, is no YAML of the right shape, or switches both families off.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let config: Self = serde_saphyr::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
@@ -93,7 +93,7 @@ impl Config {
 
     /// The families that are switched on.
     #[must_use]
-    pub fn families(&self) -> Vec<Family> {
+    pub(crate) fn families(&self) -> Vec<Family> {
         [(self.enable_ipv4, Family::V4), (self.enable_ipv6, Family::V6)]
             .into_iter()
             .filter_map(|(enabled, family)| enabled.then_some(family))

@@ -50,7 +50,7 @@ impl Agent {
     ///
     /// # Errors
     /// The pod is being deleted. A pod that would be refused is an explanation with a refusal.
-    pub async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
+    pub(crate) async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
         let view = self.view();
         let claim = Claim { namespace: &args.pod_namespace, name: &args.pod_name, uid: "", container: "" };
         let asker = Asker::of(claim, &view.catalog)?;

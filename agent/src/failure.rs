@@ -7,7 +7,7 @@ use spiderpool_wire::{ErrorBody, ErrorCode, status};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What kind of no, for programs.
     pub code: ErrorCode,
     /// What is wrong, with what, and what to change; for people.
@@ -16,7 +16,7 @@ pub struct Failure {
 
 impl Failure {
     /// A no of this kind.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 /// A sandbox's interface.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Attachment {
+pub(crate) struct Attachment {
     /// The sandbox's id.
     pub container: String,
     /// The interface's name.
@@ -19,7 +19,7 @@ pub struct Attachment {
 
 /// The ADDs that have begun and not ended.
 #[derive(Debug, Default)]
-pub struct InFlight(Mutex<HashMap<Attachment, Adds>>);
+pub(crate) struct InFlight(Mutex<HashMap<Attachment, Adds>>);
 
 #[derive(Debug, Default)]
 struct Adds {
@@ -30,7 +30,7 @@ struct Adds {
 impl InFlight {
     /// Notes that an ADD has begun.
     #[must_use]
-    pub fn begin(&self, attachment: Attachment) -> Add<'_> {
+    pub(crate) fn begin(&self, attachment: Attachment) -> Add<'_> {
         let mut adds = self.0.lock();
         let entry = adds.entry(attachment.clone()).or_default();
         entry.count += 1;
@@ -40,7 +40,7 @@ impl InFlight {
     }
 
     /// Notes that the attachment is deleted: ADDs of it that are under way are void.
-    pub fn delete(&self, attachment: &Attachment) {
+    pub(crate) fn delete(&self, attachment: &Attachment) {
         if let Some(adds) = self.0.lock().get_mut(attachment) {
             adds.deleted = true;
         }
@@ -49,7 +49,7 @@ impl InFlight {
 
 /// An ADD under way; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Add<'a> {
+pub(crate) struct Add<'a> {
     all: &'a InFlight,
     attachment: Attachment,
 }
@@ -57,7 +57,7 @@ pub struct Add<'a> {
 impl Add<'_> {
     /// Whether a DEL came meanwhile.
     #[must_use]
-    pub fn is_void(&self) -> bool {
+    pub(crate) fn is_void(&self) -> bool {
         self.all.0.lock().get(&self.attachment).is_some_and(|adds| adds.deleted)
     }
 }

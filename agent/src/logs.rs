@@ -11,7 +11,7 @@ use crate::args::LogFormat;
 ///
 /// # Errors
 /// `level` is no filter, or logging was set up before.
-pub fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
+pub(crate) fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::builder().parse(level).with_context(|| {
         format!("log level {level:?}; use error, warn, info, debug, trace, or a filter such as info,spiderpool_storage=debug")
     })?;

@@ -14,7 +14,7 @@ const SECONDS: [f64; 14] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 0
 
 /// Counters of allocation and release.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// ADDs.
     pub allocation: Operation,
     /// DELs.
@@ -29,7 +29,7 @@ pub struct Metrics {
 
 /// One kind of request.
 #[derive(Debug)]
-pub struct Operation {
+pub(crate) struct Operation {
     all: Counter,
     failed: Counter,
     internal: Counter,
@@ -38,7 +38,7 @@ pub struct Operation {
 
 impl Metrics {
     /// Metrics that `registry` reports.
-    pub fn new(registry: &mut Registry) -> Self {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("spiderpool");
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
@@ -58,7 +58,7 @@ impl Metrics {
     }
 
     /// Counts one allocation.
-    pub fn count_allocation<T>(&self, result: &Result<T, Failure>, took: Duration) {
+    pub(crate) fn count_allocation<T>(&self, result: &Result<T, Failure>, took: Duration) {
         self.allocation.count(result, took);
         match result.as_ref().err().map(|failure| failure.code) {
             Some(ErrorCode::Exhausted) => self.used_out.inc(),
@@ -91,7 +91,7 @@ impl Operation {
     }
 
     /// Counts one request.
-    pub fn count<T>(&self, result: &Result<T, Failure>, took: Duration) {
+    pub(crate) fn count<T>(&self, result: &Result<T, Failure>, took: Duration) {
         self.all.inc();
         self.seconds.observe(took.as_secs_f64());
         if let Err(failure) = result {

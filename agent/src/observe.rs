@@ -22,7 +22,7 @@ use crate::agent::Agent;
 ///
 /// # Errors
 /// The address is taken or not this machine's.
-pub async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; give another address with {flag}"))
@@ -32,7 +32,7 @@ pub async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListen
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve_health(
+pub(crate) async fn serve_health(
     listener: TcpListener,
     agent: Arc<Agent>,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -49,7 +49,7 @@ pub async fn serve_health(
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve_metrics(
+pub(crate) async fn serve_metrics(
     listener: TcpListener,
     registry: Arc<Registry>,
     stop: impl Future<Output = ()> + Send + 'static,

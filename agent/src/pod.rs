@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// A pod that asks, as the ledger and as policies see it.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub(crate) struct Asker {
     /// For the ledger.
     pub holder: Holder,
     /// For the endpoint record.
@@ -25,7 +25,7 @@ pub struct Asker {
 
 /// What a request says about the pod.
 #[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     /// The pod's namespace.
     pub namespace: &'a str,
     /// The pod's name.
@@ -44,7 +44,7 @@ impl Asker {
     ///
     /// # Errors
     /// The pod's manifest says that it is being deleted.
-    pub fn of(claim: Claim<'_>, catalog: &Catalog) -> Result<Self, Failure> {
+    pub(crate) fn of(claim: Claim<'_>, catalog: &Catalog) -> Result<Self, Failure> {
         let key = NamespacedName { namespace: claim.namespace.into(), name: claim.name.into() };
         let metadata = catalog.pods.get(&key).map(|pod| &pod.metadata);
         if metadata.is_some_and(|metadata| metadata.deletion_timestamp.is_some()) {
@@ -83,7 +83,7 @@ impl Asker {
 }
 
 /// The node that this agent serves.
-pub fn node(name: &str, catalog: &Catalog) -> types::Node {
+pub(crate) fn node(name: &str, catalog: &Catalog) -> types::Node {
     let labels = catalog.nodes.get(name).and_then(|node| node.metadata.labels.as_ref());
     types::Node { name: name.into(), labels: with_label(labels, "kubernetes.io/hostname", name) }
 }

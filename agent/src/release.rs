@@ -22,7 +22,7 @@ impl Agent {
     ///
     /// # Errors
     /// The request lacks the sandbox or the interface, or the ledger cannot be written.
-    pub async fn release(&self, args: IpamDelArgs) -> Result<(), Failure> {
+    pub(crate) async fn release(&self, args: IpamDelArgs) -> Result<(), Failure> {
         let started = Instant::now();
         let result = self.release_attachment(&args.container_id, &args.if_name).await.map(drop);
         self.metrics.release.count(&result, started.elapsed());
@@ -66,7 +66,7 @@ impl Agent {
     ///
     /// # Errors
     /// The request lacks the sandbox, or the ledger cannot be written.
-    pub async fn release_conflicting(&self, args: IpamBatchDelArgs) -> Result<(), Failure> {
+    pub(crate) async fn release_conflicting(&self, args: IpamBatchDelArgs) -> Result<(), Failure> {
         if args.container_id.is_empty() {
             return Err(Failure::new(ErrorCode::BadRequest, "the request lacks containerID"));
         }
@@ -96,7 +96,7 @@ impl Agent {
     ///
     /// # Errors
     /// The request names no network, or the ledger cannot be written.
-    pub async fn collect(&self, args: IpamGcArgs) -> Result<IpamGcResponse, Failure> {
+    pub(crate) async fn collect(&self, args: IpamGcArgs) -> Result<IpamGcResponse, Failure> {
         if args.network.is_empty() {
             return Err(Failure::new(
                 ErrorCode::BadRequest,

@@ -27,7 +27,7 @@ use crate::failure::Failure;
 
 /// Why the socket cannot be served.
 #[derive(Debug, Error)]
-pub enum SocketError {
+pub(crate) enum SocketError {
     /// Another agent answers there.
     #[error("socket {0}: another agent is serving it; stop that one, or give another path with --socket")]
     Taken(PathBuf),
@@ -48,7 +48,7 @@ pub enum SocketError {
 ///
 /// # Errors
 /// Somebody else serves the socket, something else is in its place, or it cannot be made.
-pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+pub(crate) fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     let failed = |source| SocketError::Io { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -71,7 +71,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve(
+pub(crate) async fn serve(
     agent: Arc<Agent>,
     listener: UnixListener,
     stop: impl Future<Output = ()> + Send + 'static,

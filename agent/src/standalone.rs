@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The first thing that keeps the agent from serving.
-pub fn run(args: StandaloneArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: StandaloneArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start threads")?;
     let result = runtime.block_on(serve(args));
     runtime.shutdown_timeout(GRACE);
