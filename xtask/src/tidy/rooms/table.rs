@@ -33,6 +33,7 @@ pub(super) const EDGES: &[Row] = &[
     row("api/crd", &["api/ip"]),
     // The sandboxed side.
     row("policies/guide", &[]),
+    row("policies/examples/*", &["policies/guide", "policies/allocation", "api/ip"]),
     row("policies/*", &["policies/guide", "api/ip"]),
     row("tests/guests/*", &["policies/guide"]),
     // Mechanisms.

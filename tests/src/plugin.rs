@@ -1,0 +1,199 @@
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{Host, Namespace};
+
+/// A pod as the container runtime names it.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its sandbox's id.
+    pub container: String,
+    /// The interface that is added.
+    pub interface: String,
+}
+
+impl Pod {
+    /// A pod of that name in `default`; its uid and its sandbox are made of the name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            namespace: "default".into(),
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            container: format!("sandbox-{name}"),
+            interface: "eth0".into(),
+        }
+    }
+
+    /// The same pod in another namespace.
+    #[must_use]
+    pub fn of(self, namespace: &str) -> Self {
+        Self { namespace: namespace.into(), ..self }
+    }
+
+    /// The same pod in another sandbox.
+    #[must_use]
+    pub fn in_sandbox(&self, container: &str) -> Self {
+        Self { container: container.into(), ..self.clone() }
+    }
+
+    /// Another interface of the same pod.
+    #[must_use]
+    pub fn nic(&self, interface: &str) -> Self {
+        Self { interface: interface.into(), ..self.clone() }
+    }
+}
+
+/// What a plugin printed, and whether it succeeded.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Exit status zero.
+    pub ok: bool,
+    /// The JSON on standard output; null when there was none.
+    pub json: Value,
+}
+
+impl Answer {
+    /// The addresses of a result, with prefix lengths.
+    ///
+    /// # Panics
+    /// It is an error.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        assert!(self.ok, "{}", self.json);
+        let ips = self.json["ips"].as_array().cloned().unwrap_or_default();
+        ips.iter().map(|ip| ip["address"].as_str().expect("an address").to_owned()).collect()
+    }
+
+    /// The code of an error, and all that it says.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn error(&self) -> (u64, String) {
+        assert!(!self.ok, "no error: {}", self.json);
+        let text = |key: &str| self.json[key].as_str().unwrap_or_default().to_owned();
+        (self.json["code"].as_u64().expect("a code"), format!("{} {}", text("msg"), text("details")))
+    }
+}
+
+/// The plugin, called as a container runtime calls it.
+#[derive(Debug)]
+pub struct Plugin {
+    program: PathBuf,
+    path: String,
+    /// The network configuration.
+    pub config: Value,
+    /// The namespace in which it runs; the machine's own when none.
+    node: Option<String>,
+    netns: Namespace,
+}
+
+impl Plugin {
+    /// The IPAM plugin of a host, called directly.
+    #[must_use]
+    pub fn of(host: &Host) -> Self {
+        let config = json!({
+            "cniVersion": "1.1.0",
+            "name": "underlay",
+            "type": "spiderpool",
+            "ipam": {
+                "type": "spiderpool",
+                "ipam_unix_socket_path": host.socket(),
+                "log_file_path": host.path("cni.log"),
+            },
+        });
+        let program = host.dist.bin("spiderpool");
+        Self { program, path: host.dist.bins().display().to_string(), config, node: None, netns: Namespace::new() }
+    }
+
+    /// Debian's macvlan plugin on a node's uplink, delegating to the host's.
+    ///
+    /// # Panics
+    /// It is not installed.
+    #[must_use]
+    pub fn macvlan(host: &Host, node: &Namespace) -> Self {
+        let plugins = Path::new("/usr/lib/cni");
+        let program = plugins.join("macvlan");
+        assert!(program.exists(), "{} is missing: apt-get install containernetworking-plugins", program.display());
+        let mut plugin = Self::of(host);
+        plugin.config["cniVersion"] = "1.0.0".into();
+        plugin.config["type"] = "macvlan".into();
+        plugin.config["master"] = "uplink".into();
+        plugin.config["mode"] = "bridge".into();
+        plugin.path = format!("{}:{}", host.dist.bins().display(), plugins.display());
+        Self { program, node: Some(node.name.clone()), ..plugin }
+    }
+
+    /// Calls a verb for a pod whose network namespace is the plugin's own.
+    #[must_use]
+    pub fn call(&self, verb: &str, pod: &Pod) -> Answer {
+        self.call_in(verb, pod, &self.netns)
+    }
+
+    /// Calls a verb for a pod.
+    #[must_use]
+    pub fn call_in(&self, verb: &str, pod: &Pod, netns: &Namespace) -> Answer {
+        let args = format!(
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
+            pod.namespace, pod.name, pod.container, pod.uid
+        );
+        let netns = netns.path().display().to_string();
+        let environment = [
+            ("CNI_COMMAND", verb),
+            ("CNI_CONTAINERID", &pod.container),
+            ("CNI_NETNS", &netns),
+            ("CNI_IFNAME", &pod.interface),
+            ("CNI_ARGS", &args),
+            ("CNI_PATH", &self.path),
+        ];
+        self.raw(&environment, self.config.to_string().as_bytes())
+    }
+
+    /// Calls the program with this environment and this on standard input.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn raw(&self, environment: &[(&str, &str)], stdin: &[u8]) -> Answer {
+        let mut command = match &self.node {
+            Some(node) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", node]).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").envs(environment.iter().copied());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
+        // A plugin may refuse before it reads.
+        let _ = child.stdin.take().expect("a pipe").write_all(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        Answer { ok: output.status.success(), json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null) }
+    }
+
+    /// ADD.
+    #[must_use]
+    pub fn add(&self, pod: &Pod) -> Answer {
+        self.call("ADD", pod)
+    }
+
+    /// DEL, which must succeed.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn del(&self, pod: &Pod) {
+        let answer = self.call("DEL", pod);
+        assert!(answer.ok, "DEL: {}", answer.json);
+    }
+}
