@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 /// A program built by cargo stands in a folder of the target folder; components are in its folder `policies`.
 fn component(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_spiderpoolctl"));
-    let folder = program.parent().unwrap();
+    let folder = program.parent().expect("a folder of programs");
     let compiler = folder.join("spiderpool-policy-compiler");
     assert!(compiler.is_file(), "{} is missing; run: cargo build -p spiderpool-policy-compiler", compiler.display());
-    let file = folder.parent().unwrap().join("policies").join(name).with_extension("wasm");
+    let file = folder.parent().expect("a target folder").join("policies").join(name).with_extension("wasm");
     assert!(file.is_file(), "{} is missing; run: cargo xtask guests", file.display());
     file
 }
@@ -19,7 +19,7 @@ fn repository(path: &str) -> PathBuf {
 }
 
 fn ctl(arguments: &[&Path]) -> (Option<i32>, String, String) {
-    let cache = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().expect("a temporary folder");
     component("builtin-affinity");
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_spiderpoolctl"))
         .args(arguments)
@@ -27,8 +27,8 @@ fn ctl(arguments: &[&Path]) -> (Option<i32>, String, String) {
         .env_remove("SPIDERPOOL_BUILTIN_POLICIES")
         .env_remove("SPIDERPOOL_POLICY_COMPILER")
         .output()
-        .unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+        .expect("the program starts");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
 #[track_caller]
