@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bindings::{Demand, Judged, Pick, Step, Verdict};
+use crate::bindings::{Demand, Judged, Pick, Refusal, Step, Verdict};
 use crate::conv;
 use crate::failure::CallFailure;
 use crate::pools::PoolIndex;
@@ -44,8 +44,17 @@ pub(crate) fn verdicts(verdicts: Vec<Verdict>, pools: usize) -> Result<Vec<Verdi
     Ok(verdicts)
 }
 
+/// A sentence of bearable length.
+pub(crate) fn refusal(refusal: Refusal) -> Result<Refusal, CallFailure> {
+    message(&refusal.message)?;
+    Ok(refusal)
+}
+
 /// A bearable number of demands, none twice.
 pub(crate) fn demands(demands: Vec<Demand>) -> Result<Vec<Demand>, CallFailure> {
+    if demands.is_empty() {
+        return wrong("no demand, and no refusal".into());
+    }
     if demands.len() > MAX_DEMANDS {
         return wrong(format!("{} demands; at most {MAX_DEMANDS} are allowed", demands.len()));
     }

@@ -8,10 +8,10 @@ use spiderpool_wire::explain::{
     Verdict as WireVerdict,
 };
 
-use crate::answer;
 use crate::bindings::{Demand, Nic, Pool, Source, Step, Subject, Verdict};
 use crate::conv;
-use crate::decide::{DecideCause, Pick, Question};
+use crate::decide::{Failed, Stopped};
+use crate::decision::{DecideCause, Decision, Pick, Question};
 use crate::loaded::Policy;
 use crate::pools::{PoolEntry, PoolIndex};
 
@@ -143,11 +143,7 @@ fn filter(pool: Arc<PoolEntry>, demand: &Demand) -> Candidate {
 }
 
 /// Has every policy of the chain judge the pools that are left, per interface.
-pub(crate) fn judge<'a>(
-    cases: &mut [Case],
-    chain: impl Iterator<Item = &'a Arc<Policy>> + Clone,
-    question: &Question,
-) -> Result<(), DecideCause> {
+pub(crate) fn judge(cases: &mut [Case], chain: &[&Arc<Policy>], question: &Question) -> Result<(), Stopped> {
     let mut by_nic: BTreeMap<(String, bool), Vec<&mut Candidate>> = BTreeMap::new();
     for case in cases {
         let key = (case.demand.nic.clone(), case.demand.match_master_subnet);
@@ -155,7 +151,7 @@ pub(crate) fn judge<'a>(
     }
     for ((nic, match_master), mut candidates) in by_nic {
         let subject = subject(nic, match_master, question)?;
-        for policy in chain.clone() {
+        for policy in chain {
             candidates.retain(|candidate| candidate.refused.is_none());
             if candidates.is_empty() {
                 break;
@@ -173,24 +169,15 @@ fn subject(nic: String, match_master: bool, question: &Question) -> Result<Subje
     Ok(Subject { context: question.context.clone(), nic: Nic { name: nic, master_addresses } })
 }
 
-fn judge_by(policy: &Policy, subject: &Subject, candidates: &mut [&mut Candidate]) -> Result<(), DecideCause> {
-    let verdicts = {
-        let pools: Vec<&Pool> = candidates.iter().map(|candidate| &candidate.pool.record).collect();
-        let verdicts = policy.judge(subject, &pools);
-        verdicts.and_then(|verdicts| {
-            answer::verdicts(verdicts, pools.len()).inspect_err(|failure| policy.count_wrong("judge", failure))
-        })
-    };
-    let verdicts = match verdicts {
-        Ok(verdicts) => verdicts,
-        Err(_) if policy.falls_back() => return Ok(()),
-        Err(failure) => return Err(DecideCause::PolicyFailed { policy: policy.name.clone(), failure }),
-    };
+fn judge_by(policy: &Arc<Policy>, subject: &Subject, candidates: &mut [&mut Candidate]) -> Result<(), Failed> {
+    let pools: Vec<&Pool> = candidates.iter().map(|candidate| &candidate.pool.record).collect();
+    let verdicts = policy.judge(subject, &pools).map_err(Failed::of(policy))?;
     for (candidate, verdict) in candidates.iter_mut().zip(verdicts) {
         match verdict {
-            Verdict::Admit(rank) => candidate.ranks.push(PolicyRank { policy: policy.name.clone(), rank }),
+            Verdict::Admit(rank) => candidate.ranks.push(PolicyRank { policy: policy.name().to_owned(), rank }),
             Verdict::Refuse(reason) => {
-                candidate.refused = Some(PolicyRefusal { policy: Some(policy.name.clone()), reason: reason.message });
+                candidate.refused =
+                    Some(PolicyRefusal { policy: Some(policy.name().to_owned()), reason: reason.message });
             }
         }
     }
@@ -209,11 +196,15 @@ pub(crate) fn require_admitted(cases: &[Case]) -> Result<(), DecideCause> {
     Err(DecideCause::AllRefused { nic: case.demand.nic.clone(), family, pools, reasons })
 }
 
-/// Whether a policy that is only compared would admit all of these pools.
-pub(crate) fn would_admit<'a>(policy: &Policy, pools: impl Iterator<Item = &'a str>, question: &Question) -> bool {
-    let entries: Vec<&Arc<PoolEntry>> = pools.filter_map(|name| question.pools.get(name)).collect();
-    let records: Vec<&Pool> = entries.iter().map(|entry| &entry.record).collect();
-    let Ok(subject) = subject(question.cni.interface_name.clone(), false, question) else { return true };
-    let verdicts = policy.judge(&subject, &records).and_then(|verdicts| answer::verdicts(verdicts, records.len()));
-    verdicts.is_ok_and(|verdicts| verdicts.iter().all(|verdict| matches!(verdict, Verdict::Admit(_))))
+/// Whether a policy that is only compared would admit every pool that the plan tries. Interfaces whose parent device
+/// counts are passed over: looking at it again is not worth a comparison.
+pub(crate) fn would_admit(policy: &Policy, decision: &Decision, question: &Question) -> bool {
+    decision.steps.iter().all(|step| {
+        let entries: Vec<&Arc<PoolEntry>> =
+            step.choices.iter().filter_map(|(name, _)| question.pools.get(name)).collect();
+        let records: Vec<&Pool> = entries.iter().map(|entry| &entry.record).collect();
+        let nic = Nic { name: step.nic.clone(), master_addresses: None };
+        let verdicts = policy.judge(&Subject { context: question.context.clone(), nic }, &records);
+        verdicts.is_ok_and(|verdicts| verdicts.iter().all(|verdict| matches!(verdict, Verdict::Admit(_))))
+    })
 }

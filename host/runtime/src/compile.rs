@@ -6,11 +6,13 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use spiderpool_engine::REVISION;
 use tracing::{debug, warn};
 use wasmtime::Engine;
@@ -27,6 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct CodeCache {
     folder: PathBuf,
     compiler: PathBuf,
+    timeout: Duration,
 }
 
 impl CodeCache {
@@ -48,7 +51,7 @@ impl CodeCache {
             let close = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
             close.map_err(|error| failed(error.to_string(), "chmod 700 it"))?;
         }
-        Ok(Self { folder, compiler })
+        Ok(Self { folder, compiler, timeout: TIMEOUT })
     }
 
     /// The component's native code, made if it is not there yet.
@@ -71,7 +74,7 @@ impl CodeCache {
         let work = tempfile::tempdir_in(&self.folder).map_err(failed)?;
         let (input, output) = (work.path().join("policy.wasm"), work.path().join("policy.cwasm"));
         fs::write(&input, wasm).map_err(failed)?;
-        self.run(&input, &output)?;
+        self.run(work.path(), &input, &output)?;
         let made = digest(&fs::read(&output).map_err(failed)?);
         // The seal goes first: code without its own seal is made again, code with a wrong one too.
         let new_seal = work.path().join("seal");
@@ -81,13 +84,17 @@ impl CodeCache {
         Ok(())
     }
 
-    fn run(&self, input: &Path, output: &Path) -> Result<(), LoadError> {
+    fn run(&self, work: &Path, input: &Path, output: &Path) -> Result<(), LoadError> {
         let name = self.compiler.display();
+        // A file, not a pipe: nobody reads while the compiler runs.
+        let words = work.join("words");
+        let log = fs::File::create(&words).map_err(|error| LoadError::Compile(error.to_string()))?;
         let mut child = Command::new(&self.compiler)
             .args([input, output])
+            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .map_err(|error| {
                 LoadError::Compile(format!("{name}: {error}; install it, or name it with --policy-compiler"))
@@ -96,25 +103,33 @@ impl CodeCache {
         let status = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if begun.elapsed() < TIMEOUT => thread::sleep(Duration::from_millis(2)),
+                Ok(None) if begun.elapsed() < self.timeout => thread::sleep(Duration::from_millis(2)),
                 Ok(None) => {
                     let _ = child.kill();
                     let _ = child.wait();
-                    return Err(LoadError::Compile(format!(
-                        "it took more than {} s; make it smaller",
-                        TIMEOUT.as_secs()
-                    )));
+                    let seconds = self.timeout.as_secs_f32();
+                    return Err(LoadError::Compile(format!("it took more than {seconds} s; make it smaller")));
                 }
                 Err(error) => return Err(LoadError::Compile(error.to_string())),
             }
         };
-        if status.success() {
-            return Ok(());
+        if status.success() { Ok(()) } else { Err(LoadError::Compile(ended(&name.to_string(), status, &words))) }
+    }
+}
+
+/// How the compiler ended, and which of the bounds that it sets itself that tells of.
+fn ended(name: &str, status: ExitStatus, words: &Path) -> String {
+    let mut said = String::new();
+    // A compiler that says more than this says the same again.
+    let _ = fs::File::open(words).map(|file| file.take(4096).read_to_string(&mut said));
+    let said = said.trim();
+    match status.signal().map(Signal::try_from) {
+        Some(Ok(Signal::SIGXCPU)) => "it takes too much processor time; make it smaller".into(),
+        Some(Ok(Signal::SIGXFSZ)) => "its native code is too large; make it smaller".into(),
+        Some(Ok(Signal::SIGABRT)) if said.contains("memory allocation") => {
+            "it takes too much memory; make it smaller".into()
         }
-        let mut words = String::new();
-        // A compiler that says more than this says the same again.
-        let _ = child.stderr.take().map(|stderr| stderr.take(4096).read_to_string(&mut words));
-        Err(LoadError::Compile(format!("{name} ended with {status}: {}", words.trim())))
+        _ => format!("{name} ended with {status}: {said}"),
     }
 }
 

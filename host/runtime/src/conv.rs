@@ -128,8 +128,8 @@ pub(crate) fn satisfies(labels: &[(String, String)], selector: &LabelSelector) -
 }
 
 /// A way of picking, natively.
-pub(crate) fn native_pick(pick: crate::bindings::Pick) -> crate::decide::Pick {
-    use crate::decide::Pick as Native;
+pub(crate) fn native_pick(pick: crate::bindings::Pick) -> crate::decision::Pick {
+    use crate::decision::Pick as Native;
     match pick {
         crate::bindings::Pick::Lowest => Native::Lowest,
         crate::bindings::Pick::Spread => Native::Spread,

@@ -22,7 +22,7 @@ pub enum CallFailure {
         fuel: u64,
     },
     /// It wanted too much memory.
-    #[error("it asked for more than {mebibytes} MiB of memory; make it keep less, or raise limits.memoryMib")]
+    #[error("it asked for more than {mebibytes} MiB of memory; make it keep less, or raise limits.memoryMiB")]
     Memory {
         /// The limit.
         mebibytes: u32,
@@ -42,6 +42,9 @@ pub enum CallFailure {
     /// It answered something that cannot be.
     #[error("its answer is wrong: {0}")]
     Wrong(String),
+    /// It was refused when it was loaded, and says that this means no.
+    #[error("it is not in force: {0}")]
+    NotLoaded(String),
     /// Too many calls are under way.
     #[error("{0} calls of policies are under way already; try again")]
     Busy(usize),
@@ -62,6 +65,7 @@ impl CallFailure {
             Self::Trap(_) => "trap",
             Self::TooLarge { .. } => "too-large",
             Self::Wrong(_) => "wrong-answer",
+            Self::NotLoaded(_) => "not-loaded",
             Self::Busy(_) => "busy",
             Self::Host(_) => "host",
         }
@@ -125,9 +129,11 @@ pub enum LoadError {
     },
     /// The right names, but other shapes.
     #[error(
-        "its {function} has another shape than the contract's: {cause}; build it against wit/policy of this version"
+        "its {interface}.{function} has another shape than the contract's: {cause}; build it against wit/policy of this version"
     )]
     Shape {
+        /// The interface.
+        interface: &'static str,
         /// The function.
         function: &'static str,
         /// The first difference.
@@ -160,6 +166,9 @@ pub enum LoadError {
     /// It cannot be compiled.
     #[error("it cannot be compiled: {0}")]
     Compile(String),
+    /// Another policy has its name.
+    #[error("the name is taken by {0}; give it another")]
+    Name(&'static str),
     /// Where it comes from is not served.
     #[error("source.{0} is not served here; use source.file")]
     Source(&'static str),

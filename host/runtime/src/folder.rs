@@ -1,6 +1,6 @@
 //! A watched folder of policies: `.wasm` files, and SpiderPolicy manifests that say how they are used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::failure::HostError;
 use crate::host::PolicyHost;
-use crate::loaded::PolicySource;
+use crate::load::PolicySource;
 
 /// After the last of a burst of changes: a file that is being copied makes many.
 const QUIET: Duration = Duration::from_millis(100);
@@ -32,7 +32,8 @@ impl PolicyFolder {
     /// Puts the folder's policies in force, now and whenever it changes. A missing folder is made.
     ///
     /// Every `.yaml` or `.yml` file may hold SpiderPolicy documents, whose `source.file` is relative to the folder. A
-    /// `.wasm` file that no manifest names is a policy of its own, under its file's name and with defaults.
+    /// `.wasm` file that no manifest names is a policy of its own, under its file's name and with defaults. A manifest
+    /// that cannot be read is told in the log, with its line; what it said before stays in force.
     ///
     /// # Errors
     /// The folder cannot be made or watched.
@@ -53,9 +54,9 @@ impl PolicyFolder {
         })
         .map_err(|error| failed(error.to_string()))?;
         watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| failed(error.to_string()))?;
-        let folder = folder.to_owned();
-        let mut seen = fingerprint(&folder);
-        host.apply(read(&folder));
+        let mut contents = Contents::new(folder.to_owned());
+        let mut seen = contents.fingerprint();
+        host.apply(contents.read());
         let follow = move || {
             loop {
                 match changes.recv_timeout(LOOK) {
@@ -63,9 +64,9 @@ impl PolicyFolder {
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
-                let now = fingerprint(&folder);
+                let now = contents.fingerprint();
                 if now != seen {
-                    host.apply(read(&folder));
+                    host.apply(contents.read());
                     seen = now;
                 }
             }
@@ -76,15 +77,63 @@ impl PolicyFolder {
     }
 }
 
-/// What tells whether anything changed.
-fn fingerprint(folder: &Path) -> BTreeSet<(PathBuf, u64, Option<SystemTime>)> {
-    let Ok(files) = files(folder) else { return BTreeSet::new() };
-    let facts = files.into_iter().map(|path| {
-        let metadata = fs::metadata(&path).ok();
-        let size = metadata.as_ref().map_or(0, fs::Metadata::len);
-        (path, size, metadata.and_then(|metadata| metadata.modified().ok()))
-    });
-    facts.collect()
+/// The folder, and what its manifests said when they could be read last.
+struct Contents {
+    folder: PathBuf,
+    manifests: BTreeMap<PathBuf, Vec<PolicySource>>,
+}
+
+impl Contents {
+    fn new(folder: PathBuf) -> Self {
+        Self { folder, manifests: BTreeMap::new() }
+    }
+
+    /// What tells whether anything changed, components elsewhere that manifests name included.
+    fn fingerprint(&self) -> BTreeSet<(PathBuf, u64, Option<SystemTime>)> {
+        let mut paths = files(&self.folder).unwrap_or_default();
+        paths.extend(self.manifests.values().flatten().filter_map(component));
+        let facts = paths.into_iter().map(|path| {
+            let metadata = fs::metadata(&path).ok();
+            let size = metadata.as_ref().map_or(0, fs::Metadata::len);
+            (path, size, metadata.and_then(|metadata| metadata.modified().ok()))
+        });
+        facts.collect()
+    }
+
+    /// The policies of the folder.
+    fn read(&mut self) -> Vec<PolicySource> {
+        let files = files(&self.folder).unwrap_or_else(|error| {
+            warn!("{}: {error}; no policy of it is in force", self.folder.display());
+            Vec::new()
+        });
+        self.manifests.retain(|path, _| files.contains(path));
+        let mut policies: Vec<PolicySource> = Vec::new();
+        let mut unreadable = Vec::new();
+        for path in files.iter().filter(|path| has_extension(path, &["yaml", "yml"])) {
+            match manifests(path, &self.folder) {
+                Ok(read) => drop(self.manifests.insert(path.clone(), read)),
+                Err(error) => {
+                    warn!("{}: {error}; what the file said before stays in force", path.display());
+                    unreadable.push(fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+                }
+            }
+            for policy in self.manifests.get(path).into_iter().flatten() {
+                if policies.iter().any(|other| other.name == policy.name) {
+                    warn!("{}: SpiderPolicy {} is declared already; rename one", path.display(), policy.name);
+                } else {
+                    policies.push(policy.clone());
+                }
+            }
+        }
+        let mut bare = bare(&files, &policies, &self.folder);
+        // A manifest with a slip of the pen must not put its component in force without settings, order and scope.
+        bare.retain(|policy| {
+            let file = policy.name.clone() + ".wasm";
+            !unreadable.iter().flatten().any(|text| text.contains(&file))
+        });
+        policies.extend(bare);
+        policies
+    }
 }
 
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -94,66 +143,45 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The policies of a folder. What cannot be read is told in the log and left out.
-fn read(folder: &Path) -> Vec<PolicySource> {
-    let files = files(folder).unwrap_or_else(|error| {
-        warn!("{}: {error}; no policy of it is in force", folder.display());
-        Vec::new()
-    });
-    let has_extension = |path: &PathBuf, wanted: &[&str]| {
-        path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| wanted.contains(&extension))
-    };
-    let mut policies: Vec<PolicySource> = Vec::new();
-    for path in files.iter().filter(|path| has_extension(path, &["yaml", "yml"])) {
-        for policy in manifests(path, folder) {
-            if policies.iter().any(|other| other.name == policy.name) {
-                warn!(
-                    "{}: SpiderPolicy {} is declared already in another file; rename one",
-                    path.display(),
-                    policy.name
-                );
-            } else {
-                policies.push(policy);
-            }
-        }
-    }
-    let named: BTreeSet<PathBuf> = policies
-        .iter()
-        .filter_map(|policy| match &policy.spec.source {
-            Source::File(file) => Some(folder.join(file)),
-            _ => None,
-        })
-        .collect();
-    let bare =
-        files.iter().filter(|path| has_extension(path, &["wasm"]) && !named.contains(*path)).filter_map(|path| {
-            let name = path.file_stem()?.to_str()?.to_owned();
-            let spec = SpiderPolicySpec::new(Source::File(path.file_name()?.to_str()?.to_owned()));
-            Some(PolicySource { name, spec, folder: folder.to_owned() })
-        });
-    let bare: Vec<PolicySource> =
-        bare.filter(|policy| policies.iter().all(|other| other.name != policy.name)).collect();
-    policies.extend(bare);
-    policies
+fn has_extension(path: &Path, wanted: &[&str]) -> bool {
+    path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| wanted.contains(&extension))
 }
 
-fn manifests(path: &Path, folder: &Path) -> Vec<PolicySource> {
-    let documents = fs::read_to_string(path).map_err(|error| error.to_string());
-    let documents = documents
-        .and_then(|text| serde_saphyr::from_multiple::<SpiderPolicy>(&text).map_err(|error| error.to_string()));
-    match documents {
-        Ok(documents) => {
-            let policies = documents.into_iter().filter_map(|policy| {
-                let name = policy.metadata.name.filter(|name| !name.is_empty());
-                if name.is_none() {
-                    warn!("{}: a SpiderPolicy has no metadata.name; give it one", path.display());
-                }
-                Some(PolicySource { name: name?, spec: policy.spec, folder: folder.to_owned() })
-            });
-            policies.collect()
-        }
-        Err(error) => {
-            warn!("{}: {error}; the policies of this file are not in force", path.display());
-            Vec::new()
-        }
+/// The file that holds a policy's component, if it is a file.
+fn component(policy: &PolicySource) -> Option<PathBuf> {
+    match &policy.spec.source {
+        Source::File(file) => Some(policy.folder.join(file)),
+        Source::ConfigMap(_) | Source::Oci(_) => None,
     }
+}
+
+/// Components that no manifest names.
+fn bare(files: &[PathBuf], declared: &[PolicySource], folder: &Path) -> Vec<PolicySource> {
+    let named: BTreeSet<PathBuf> = declared.iter().filter_map(component).collect();
+    let components = files.iter().filter(|path| has_extension(path, &["wasm"]) && !named.contains(*path));
+    let policies = components.filter_map(|path| {
+        let name = path.file_stem()?.to_str()?.to_owned();
+        let spec = SpiderPolicySpec::new(Source::File(path.file_name()?.to_str()?.to_owned()));
+        let taken = declared.iter().any(|policy| policy.name == name);
+        if taken {
+            warn!(
+                "{}: a manifest names a policy {name} but not this file; name it there, or rename it",
+                path.display()
+            );
+        }
+        (!taken).then(|| PolicySource { name, spec, folder: folder.to_owned() })
+    });
+    policies.collect()
+}
+
+/// The policies of one file, or what is wrong with it and where.
+fn manifests(path: &Path, folder: &Path) -> Result<Vec<PolicySource>, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let documents = serde_saphyr::from_multiple::<SpiderPolicy>(&text).map_err(|error| error.to_string())?;
+    let policies = documents.into_iter().map(|policy| {
+        let name = policy.metadata.name.filter(|name| !name.is_empty());
+        let name = name.ok_or("a SpiderPolicy has no metadata.name; give it one")?;
+        Ok(PolicySource { name, spec: policy.spec, folder: folder.to_owned() })
+    });
+    policies.collect()
 }

@@ -1,5 +1,6 @@
 //! The policy host: the policies in force, and who may ask them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,19 +14,23 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::compile::CodeCache;
-use crate::decide::{DecideError, Decision, Question};
+use crate::decision::{DecideError, Decision, Question};
 use crate::engine::{SLOTS, Sandbox};
-use crate::failure::HostError;
+use crate::failure::{HostError, LoadError};
 use crate::limits::Limits;
-use crate::loaded::{Loader, Policy, PolicySource};
+use crate::load::{self, Loader, PolicySource};
+use crate::loaded::Policy;
 use crate::metrics::Metrics;
 use crate::set::{Candidate, PolicySet};
 
 /// Files of the built-in policies, in the folder given to [`HostConfig`].
 const BUILT_IN: [&str; 3] = ["builtin-allocation", "builtin-affinity", "builtin-validation"];
 
-/// Decisions at once. Each holds at most one instance; shadows take some of the others.
+/// Decisions at once. Each holds at most one instance; loading and shadows take some of the others.
 const DECISIONS: usize = SLOTS / 2;
+
+/// Comparisons with shadow policies at once. One processor at most works for answers that nobody waits for.
+const COMPARISONS: usize = 1;
 
 /// Where the host finds and keeps things.
 #[derive(Clone, Debug)]
@@ -59,6 +64,7 @@ struct Inner {
     /// Held while a set is made, so that of two changes the later wins.
     changing: Mutex<()>,
     decisions: Arc<Semaphore>,
+    comparisons: Arc<Semaphore>,
 }
 
 impl PolicyHost {
@@ -76,17 +82,22 @@ impl PolicyHost {
         };
         let load = |name: &str| {
             let path = builtin_policies.join(name).with_extension("wasm");
-            let spec = SpiderPolicySpec {
-                order: BUILT_IN_ORDER,
-                ..SpiderPolicySpec::new(Source::File(path.display().to_string()))
-            };
-            loader.load(name, &spec, &path).map(Arc::new).map_err(|source| HostError::BuiltIn { path, source })
+            let file = Source::File(format!("{name}.wasm"));
+            let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, ..SpiderPolicySpec::new(file) };
+            let source = PolicySource { name: name.to_owned(), spec, folder: builtin_policies.clone() };
+            loader.load(&source).map(Arc::new).map_err(|source| HostError::BuiltIn { path, source })
         };
         let builtins = BUILT_IN.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        let current = ArcSwap::from_pointee(PolicySet::new(&builtins, Vec::new()));
+        let current = ArcSwap::from_pointee(PolicySet::new(&builtins, &[]));
         loader.metrics.count_swap(builtins.len());
-        let decisions = Arc::new(Semaphore::new(DECISIONS));
-        Ok(Self(Arc::new(Inner { loader, builtins, current, changing: Mutex::new(()), decisions })))
+        Ok(Self(Arc::new(Inner {
+            loader,
+            builtins,
+            current,
+            changing: Mutex::new(()),
+            decisions: Arc::new(Semaphore::new(DECISIONS)),
+            comparisons: Arc::new(Semaphore::new(COMPARISONS)),
+        })))
     }
 
     /// Has `registry` report what the host counts.
@@ -97,12 +108,21 @@ impl PolicyHost {
     /// Puts these policies in force, beside the built-in ones, in place of those before them.
     ///
     /// Calls under way end with the policies that they began with. A policy that is refused is reported; the version of
-    /// it that was in force before stays. Blocks while components are compiled.
+    /// it that was in force before stays. Where there is none, its `onFailure` counts: `deny` denies what it would be
+    /// asked about. Blocks while components are compiled.
     pub fn apply(&self, policies: Vec<PolicySource>) -> Vec<PolicySummary> {
         let _one_at_a_time = self.0.changing.lock();
         let before = self.0.current.load_full();
-        let candidates = policies.into_iter().map(|source| self.candidate(source, &before)).collect();
-        let set = PolicySet::new(&self.0.builtins, candidates);
+        let mut names = BTreeSet::new();
+        let candidates = policies.into_iter().filter_map(|source| {
+            let first = names.insert(source.name.clone());
+            if !first {
+                warn!(policy = source.name, "left out: {}", LoadError::Name("another SpiderPolicy"));
+            }
+            first.then(|| self.candidate(&source, &before))
+        });
+        let candidates: Vec<Candidate> = candidates.collect();
+        let set = PolicySet::new(&self.0.builtins, &candidates);
         let summaries = set.summaries().to_vec();
         info!(in_force = set.len(), "policies in force");
         self.0.loader.metrics.count_swap(set.len());
@@ -110,21 +130,28 @@ impl PolicyHost {
         summaries
     }
 
-    fn candidate(&self, source: PolicySource, before: &PolicySet) -> Candidate {
-        let old = before.loaded.get(&source.name);
-        let loaded = source.path().and_then(|path| {
-            if let Some((_, policy)) = old.filter(|(known, policy)| *known == source && policy.is_of(&path)) {
-                return Ok(Arc::clone(policy));
-            }
-            self.0.loader.load(&source.name, &source.spec, &path).map(Arc::new)
-        });
-        match loaded {
-            Ok(policy) => Candidate { source, policy: Some(policy), refused: None },
+    fn candidate(&self, source: &PolicySource, before: &PolicySet) -> Candidate {
+        match self.load(source, before) {
+            Ok(policy) => Candidate { policy, refused: None },
             Err(error) => {
                 warn!(policy = source.name, "policy refused: {error}");
-                self.0.loader.metrics.count_load_failure(&source.name);
-                Candidate { policy: old.map(|(_, policy)| Arc::clone(policy)), source, refused: Some(error) }
+                let old = before.accepted(&source.name).filter(|_| !is_built_in(&source.name)).cloned();
+                let policy = old.unwrap_or_else(|| Arc::new(self.0.loader.refused(source, error.clone())));
+                Candidate { policy, refused: Some(error) }
             }
+        }
+    }
+
+    fn load(&self, source: &PolicySource, before: &PolicySet) -> Result<Arc<Policy>, LoadError> {
+        if is_built_in(&source.name) {
+            return Err(LoadError::Name("a built-in policy"));
+        }
+        let path = source.path()?;
+        match before.accepted(&source.name) {
+            Some(known) if known.source == *source && load::holds(&path, known.inspection.as_ref()) => {
+                Ok(Arc::clone(known))
+            }
+            _ => self.0.loader.load(source).map(Arc::new),
         }
     }
 
@@ -165,11 +192,16 @@ impl PolicyHost {
 
     /// Asks the shadow policies after the fact, if there is room; a decision never waits for them.
     fn compare(&self, policies: Arc<PolicySet>, question: Question, decision: Decision) {
-        if let Ok(permit) = Arc::clone(&self.0.decisions).try_acquire_owned() {
-            tokio::task::spawn_blocking(move || {
-                policies.compare_shadows(&question, &decision);
-                drop(permit);
-            });
-        }
+        let Ok(permit) = Arc::clone(&self.0.comparisons).try_acquire_owned() else {
+            return self.0.loader.metrics.count_unasked();
+        };
+        tokio::task::spawn_blocking(move || {
+            policies.compare_shadows(&question, &decision);
+            drop(permit);
+        });
     }
+}
+
+fn is_built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name)
 }

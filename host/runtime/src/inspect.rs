@@ -82,6 +82,7 @@ pub(crate) fn inspect_bytes(bytes: &[u8]) -> Result<Inspection, LoadError> {
     };
     let interface = |name: &str, ty: Option<ComponentEntityType>| match ty {
         Some(ComponentEntityType::Instance(id)) => Interface { name: name.into(), functions: functions(id) },
+        Some(ty) if !is_callable(&ty) => Interface { name: name.into(), functions: Vec::new() },
         _ => Interface { name: name.into(), functions: vec![name.into()] },
     };
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
@@ -116,16 +117,36 @@ pub(crate) fn judge(exports: &[Interface], imports: &[Interface]) -> Result<(), 
         let function = import.functions.first().map(|function| format!("#{function}")).unwrap_or_default();
         return Err(LoadError::Import(format!("{}{function}", import.name)));
     }
-    let ours: Vec<(&Interface, &str)> =
-        exports.iter().filter_map(|export| Some((export, contract(&export.name)?.1))).collect();
-    if ours.is_empty() {
-        let names: Vec<&str> = exports.iter().map(|export| &*export.name).collect();
-        return Err(LoadError::NoExport { found: if names.is_empty() { "nothing".into() } else { names.join(", ") } });
+    let ours = || exports.iter().filter(|export| contract(&export.name).is_some());
+    if ours().any(|export| is_served(&export.name)) {
+        return Ok(());
     }
-    match ours.iter().find(|(_, version)| !version.starts_with("0.1.")) {
-        Some((export, _)) => Err(LoadError::Version { found: export.name.clone(), served: SERVED }),
-        None => Ok(()),
-    }
+    Err(match ours().next() {
+        Some(export) => LoadError::Version { found: export.name.clone(), served: SERVED },
+        None => no_export(exports),
+    })
+}
+
+/// That nothing of what a component exports is known.
+pub(crate) fn no_export(exports: &[Interface]) -> LoadError {
+    let names: Vec<&str> = exports.iter().map(|export| &*export.name).collect();
+    LoadError::NoExport { found: if names.is_empty() { "nothing".into() } else { names.join(", ") } }
+}
+
+/// The interface of the contract with this name, in a version that is served.
+pub(crate) fn served<'a>(exports: &'a [Interface], interface: &str) -> Option<&'a Interface> {
+    exports
+        .iter()
+        .find(|export| is_served(&export.name) && contract(&export.name).is_some_and(|(name, _)| name == interface))
+}
+
+/// Whether an interface of the contract is there, in whatever version.
+pub(crate) fn names(exports: &[Interface], interface: &str) -> bool {
+    exports.iter().any(|export| contract(&export.name).is_some_and(|(name, _)| name == interface))
+}
+
+fn is_served(name: &str) -> bool {
+    contract(name).is_some_and(|(_, version)| version.starts_with("0.1."))
 }
 
 /// The interface and the version of a name of the contract's package.

@@ -18,16 +18,18 @@ mod case;
 mod compile;
 pub mod conv;
 mod decide;
+mod decision;
 mod engine;
 mod failure;
 mod folder;
 mod glob;
+mod guest;
 mod host;
 mod inspect;
 mod limits;
+mod load;
 mod loaded;
 mod metrics;
-mod policy;
 mod pools;
 mod review;
 mod set;
@@ -38,13 +40,13 @@ pub mod types {
     pub use crate::bindings::*;
 }
 
-pub use decide::{DecideCause, DecideError, Decision, Pick, PlannedStep, Question, Room};
+pub use decision::{DecideCause, DecideError, Decision, Masters, Pick, PlannedStep, Question, Room};
 pub use failure::{CallFailure, HostError, LoadError};
 pub use folder::PolicyFolder;
 pub use host::{HostConfig, PolicyHost};
 pub use inspect::{Inspection, Interface, SERVED, inspect};
 pub use limits::Limits;
-pub use loaded::PolicySource;
+pub use load::PolicySource;
 pub use pools::{PoolEntry, PoolIndex};
 pub use review::{Review, ReviewError};
 pub use set::PolicySet;

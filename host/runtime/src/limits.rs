@@ -51,7 +51,7 @@ impl Limits {
                 self.deadline_milliseconds,
                 CEILING.deadline_milliseconds,
             )?,
-            memory_mib: narrow("memoryMib", *memory_mib, self.memory_mib, CEILING.memory_mib)?,
+            memory_mib: narrow("memoryMiB", *memory_mib, self.memory_mib, CEILING.memory_mib)?,
             answer_kib: self.answer_kib,
         })
     }

@@ -42,39 +42,43 @@ impl PoolEntry {
     }
 }
 
-/// All pools, by name.
+/// All pools, by name. Asking for one, or for the defaults, costs the same with ten pools as with ten thousand.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PoolIndex(BTreeMap<String, Arc<PoolEntry>>);
+pub struct PoolIndex {
+    by_name: BTreeMap<String, Arc<PoolEntry>>,
+    /// In the order of names.
+    defaults: Vec<Arc<PoolEntry>>,
+}
 
 impl PoolIndex {
     /// The index of these pools, each with what it may give. Pools whose subnet cannot be read are left out.
     pub fn new<'a>(pools: impl IntoIterator<Item = (&'a SpiderIPPool, IpSet)>) -> Self {
         let entries = pools.into_iter().filter_map(|(object, usable)| PoolEntry::new(object, usable));
-        Self(entries.map(|entry| (entry.record.name.clone(), Arc::new(entry))).collect())
+        let by_name: BTreeMap<String, Arc<PoolEntry>> =
+            entries.map(|entry| (entry.record.name.clone(), Arc::new(entry))).collect();
+        let defaults = by_name.values().filter(|pool| pool.record.is_default).cloned().collect();
+        Self { by_name, defaults }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<PoolEntry>> {
-        self.0.get(name)
+        self.by_name.get(name)
     }
 
     /// Pools of a family whose names match.
     pub(crate) fn matching<'a>(&'a self, pattern: &'a str, family: Family) -> impl Iterator<Item = &'a Arc<PoolEntry>> {
-        self.of(family).filter(move |pool| glob::matches(pattern, &pool.record.name))
+        let pools = self.by_name.values().filter(move |pool| pool.record.family == family);
+        pools.filter(move |pool| glob::matches(pattern, &pool.record.name))
     }
 
     /// The cluster's default pools of a family.
     pub(crate) fn defaults(&self, family: Family) -> impl Iterator<Item = &Arc<PoolEntry>> {
-        self.of(family).filter(|pool| pool.record.is_default)
-    }
-
-    fn of(&self, family: Family) -> impl Iterator<Item = &Arc<PoolEntry>> {
-        self.0.values().filter(move |pool| pool.record.family == family)
+        self.defaults.iter().filter(move |pool| pool.record.family == family)
     }
 
     /// Names of pools, those that share a beginning with `name` first; for messages.
     pub(crate) fn similar(&self, name: &str) -> Vec<&str> {
         let common = |other: &str| other.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
         names.sort_by_key(|other| std::cmp::Reverse(common(other)));
         names.truncate(5);
         names

@@ -1,13 +1,15 @@
 //! Asking the validation chain about an object.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use spiderpool_crd::policy::ExtensionPoint;
 use thiserror::Error;
+use tracing::warn;
 
 use crate::bindings::{Cause, Change, Facts, Operation, Outcome, Proposal};
 use crate::failure::CallFailure;
-use crate::loaded::Policy;
-use crate::set::PolicySet;
+use crate::set::{Asker, PolicySet};
 
 /// An object that is to be created, changed or deleted.
 #[derive(Clone, Debug)]
@@ -50,60 +52,73 @@ fn sentence(causes: &[Cause]) -> String {
 }
 
 impl PolicySet {
-    /// The object after all changes of the chain.
+    /// The object after all changes of the chain. A policy that fails and may be done without is left out, and the
+    /// review done again; scopes do not count, because there is no pod.
     ///
     /// # Errors
     /// A policy denies it, or fails and is not to be passed over.
     pub fn review(&self, review: Review, facts: Facts) -> Result<Value, ReviewError> {
-        let Review { operation, kind, name, mut object, old } = review;
-        let old = old.map(|old| old.to_string().into_bytes());
-        for policy in self.at(ExtensionPoint::Validation) {
-            let proposal = Proposal {
-                operation,
-                kind: kind.clone(),
-                name: name.clone(),
-                object: object.to_string().into_bytes(),
-                old: old.clone(),
-                extra: Vec::new(),
-            };
-            match ask(policy, &proposal, &facts, &object) {
-                Ok(_) if policy.is_shadow() => {}
-                Ok(Ok(changed)) => object = changed,
-                Ok(Err(_)) | Err(_) if policy.is_shadow() => policy.count_difference(),
-                Ok(Err(causes)) => return Err(ReviewError::Denied { policy: policy.name.clone(), causes }),
-                Err(_) if policy.falls_back() => {}
-                Err(failure) => return Err(ReviewError::PolicyFailed { policy: policy.name.clone(), failure }),
+        let old = review.old.as_ref().map(|old| old.to_string().into_bytes());
+        let proposal = |object: &Value| Proposal {
+            operation: review.operation,
+            kind: review.kind.clone(),
+            name: review.name.clone(),
+            object: object.to_string().into_bytes(),
+            old: old.clone(),
+            extra: Vec::new(),
+        };
+        let mut without = Vec::new();
+        let reviewed = loop {
+            let asker = Asker { pod: None, without: &without };
+            let chain = self.enforced(ExtensionPoint::Validation, asker);
+            let mut object = review.object.clone();
+            let mut answers = chain.iter().map(|policy| {
+                let answer = policy.review(&proposal(&object), &facts, |outcome| read(outcome, &object));
+                match answer {
+                    Ok(Ok(changed)) => object = changed,
+                    Ok(Err(causes)) => return Err((policy, Ok(causes))),
+                    Err(failure) => return Err((policy, Err(failure))),
+                }
+                Ok(())
+            });
+            match answers.find_map(Result::err) {
+                None => break Ok(object),
+                Some((policy, Ok(causes))) => {
+                    break Err(ReviewError::Denied { policy: policy.name().to_owned(), causes });
+                }
+                Some((policy, Err(failure))) if policy.falls_back() => {
+                    warn!(policy = policy.name(), "reviewing without a policy that failed: {failure}");
+                    without.push(Arc::clone(policy));
+                }
+                Some((policy, Err(failure))) => {
+                    break Err(ReviewError::PolicyFailed { policy: policy.name().to_owned(), failure });
+                }
+            }
+        };
+        for policy in self.shadows(ExtensionPoint::Validation, None) {
+            let answer = policy.review(&proposal(&review.object), &facts, |outcome| read(outcome, &review.object));
+            if answer.is_ok_and(|answer| answer.is_ok()) != reviewed.is_ok() {
+                policy.count_difference();
             }
         }
-        Ok(object)
+        reviewed
     }
 }
 
-fn ask(
-    policy: &Policy,
-    proposal: &Proposal,
-    facts: &Facts,
-    object: &Value,
-) -> Result<Result<Value, Vec<Cause>>, CallFailure> {
-    match policy.review(proposal, facts)? {
+/// The object with what the policy changes, or why it is denied.
+fn read(outcome: Outcome, object: &Value) -> Result<Result<Value, Vec<Cause>>, CallFailure> {
+    let changes = match outcome {
         Outcome::Deny(causes) if causes.is_empty() => {
-            let failure = CallFailure::Wrong("a denial without a cause".into());
-            policy.count_wrong("review", &failure);
-            Err(failure)
+            return Err(CallFailure::Wrong("a denial without a cause".into()));
         }
-        Outcome::Deny(causes) => Ok(Err(causes)),
-        Outcome::Allow(changes) => {
-            let mut object = object.clone();
-            for Change { path, value } in &changes {
-                apply(&mut object, path, value.as_deref()).map_err(|what| {
-                    let failure = CallFailure::Wrong(what);
-                    policy.count_wrong("review", &failure);
-                    failure
-                })?;
-            }
-            Ok(Ok(object))
-        }
+        Outcome::Deny(causes) => return Ok(Err(causes)),
+        Outcome::Allow(changes) => changes,
+    };
+    let mut object = object.clone();
+    for Change { path, value } in &changes {
+        apply(&mut object, path, value.as_deref()).map_err(CallFailure::Wrong)?;
     }
+    Ok(Ok(object))
 }
 
 /// Sets or removes what a JSON pointer (RFC 6901) names.

@@ -1,6 +1,6 @@
 //! The policies in force: chains by extension point, swapped as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use spiderpool_crd::policy::{ExtensionPoint, OnFailure, PolicyMode};
@@ -8,46 +8,45 @@ use spiderpool_wire::summary::{PolicyPhase, PolicySummary};
 
 use crate::bindings::Context;
 use crate::failure::LoadError;
-use crate::loaded::{Policy, PolicySource};
+use crate::load::interface;
+use crate::loaded::Policy;
 
 /// All policies at one moment. Never changed: a new set takes its place.
 pub struct PolicySet {
-    /// In the order of the chain; those that others replace are left out.
+    /// In the order of the chain.
     chain: Vec<Arc<Policy>>,
     /// Every policy that somebody wants, whether in force or not.
     summaries: Vec<PolicySummary>,
-    /// What the set was made from, so that unchanged policies are not loaded again.
-    pub(crate) loaded: BTreeMap<String, (PolicySource, Arc<Policy>)>,
 }
 
 /// A policy as it came out of loading.
 pub(crate) struct Candidate {
-    pub(crate) source: PolicySource,
-    /// The accepted policy: the new one, or the last good one when the new one was refused.
-    pub(crate) policy: Option<Arc<Policy>>,
+    /// The accepted policy: the new one, or the last good one, or a refused one.
+    pub(crate) policy: Arc<Policy>,
+    /// Why what was asked for is not in force.
     pub(crate) refused: Option<LoadError>,
 }
 
+/// Whom a chain is asked for, and whom it does without.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// The pod; none where there is no pod, in reviews of objects.
+    pub(crate) pod: Option<&'a Context>,
+    /// Policies that failed and whose `onFailure` lets the decision go on as if they were not there.
+    pub(crate) without: &'a [Arc<Policy>],
+}
+
 impl PolicySet {
-    pub(crate) fn new(builtins: &[Arc<Policy>], candidates: Vec<Candidate>) -> Self {
-        let mut chain: Vec<Arc<Policy>> = builtins.to_vec();
-        chain.extend(candidates.iter().filter_map(|candidate| candidate.policy.clone()));
-        chain.sort_by(|a, b| (a.spec.order, &a.name).cmp(&(b.spec.order, &b.name)));
-        let replaced: BTreeSet<String> = chain
-            .iter()
-            .filter(|policy| !policy.is_shadow())
-            .flat_map(|policy| policy.spec.replaces.iter().filter(|name| **name != policy.name).cloned())
-            .collect();
-        chain.retain(|policy| !replaced.contains(&policy.name));
-        let mut summaries: Vec<PolicySummary> = builtins.iter().map(|policy| summary_of(policy, &replaced)).collect();
-        summaries.extend(candidates.iter().map(|candidate| summary(candidate, &replaced)));
+    pub(crate) fn new(builtins: &[Arc<Policy>], candidates: &[Candidate]) -> Self {
+        let in_order = |policy: &Policy| (policy.source.spec.order, policy.name().to_owned());
+        let wanted = candidates.iter().map(|candidate| &candidate.policy);
+        let mut chain: Vec<Arc<Policy>> =
+            builtins.iter().chain(wanted).filter(|policy| policy.counts()).cloned().collect();
+        chain.sort_by_key(|policy| in_order(policy));
+        let mut summaries: Vec<PolicySummary> = builtins.iter().map(|policy| summary(policy, None, &chain)).collect();
+        summaries.extend(candidates.iter().map(|it| summary(&it.policy, it.refused.as_ref(), &chain)));
         summaries.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
-        let loaded = candidates.into_iter().filter_map(|Candidate { source, policy, refused }| {
-            // A refused source is tried again at the next change.
-            let source = if refused.is_none() { source } else { PolicySource { folder: Default::default(), ..source } };
-            Some((source.name.clone(), (source, policy?)))
-        });
-        Self { chain, summaries, loaded: loaded.collect() }
+        Self { chain, summaries }
     }
 
     /// Every policy that somebody wants, in the order of the chain.
@@ -56,96 +55,107 @@ impl PolicySet {
         &self.summaries
     }
 
-    /// How many policies are asked.
+    /// How many policies can be asked.
     pub(crate) fn len(&self) -> usize {
-        self.chain.len()
+        self.chain.iter().filter(|policy| policy.guest.is_ok()).count()
     }
 
-    /// Policies whose answers count, for a pod.
-    pub(crate) fn enforced<'a>(
-        &'a self,
-        point: ExtensionPoint,
-        context: &'a Context,
-    ) -> impl Iterator<Item = &'a Arc<Policy>> + Clone {
-        self.at(point).filter(move |policy| !policy.is_shadow() && policy.concerns(context))
+    /// The policy of this name that was accepted last.
+    pub(crate) fn accepted(&self, name: &str) -> Option<&Arc<Policy>> {
+        self.chain.iter().find(|policy| policy.name() == name && policy.guest.is_ok())
+    }
+
+    /// Policies whose answers count.
+    pub(crate) fn enforced<'a>(&'a self, point: ExtensionPoint, asker: Asker<'a>) -> Vec<&'a Arc<Policy>> {
+        let without = |policy: &Arc<Policy>| asker.without.iter().any(|failed| Arc::ptr_eq(failed, policy));
+        let concerned = self.chain.iter().filter(|policy| {
+            !policy.is_shadow() && !without(policy) && asker.pod.is_none_or(|pod| policy.concerns(pod))
+        });
+        let mut asked: Vec<&Arc<Policy>> = concerned.collect();
+        let replaced = replaced(&asked);
+        asked.retain(|policy| policy.points.contains(&point) && !replaced.contains(policy.name()));
+        asked
     }
 
     /// Policies whose answers are only compared, for a pod.
     pub(crate) fn shadows<'a>(
         &'a self,
         point: ExtensionPoint,
-        context: &'a Context,
+        pod: Option<&'a Context>,
     ) -> impl Iterator<Item = &'a Arc<Policy>> {
-        self.at(point).filter(move |policy| policy.is_shadow() && policy.concerns(context))
+        self.chain.iter().filter(move |policy| {
+            policy.is_shadow() && policy.points.contains(&point) && pod.is_none_or(|pod| policy.concerns(pod))
+        })
     }
 
     pub(crate) fn has_shadows(&self) -> bool {
         self.chain.iter().any(|policy| policy.is_shadow())
     }
-
-    /// Policies at an extension point, whomever they concern.
-    pub(crate) fn at(&self, point: ExtensionPoint) -> impl Iterator<Item = &Arc<Policy>> + Clone {
-        self.chain.iter().filter(move |policy| policy.points.contains(&point))
-    }
 }
 
-fn summary(candidate: &Candidate, replaced: &BTreeSet<String>) -> PolicySummary {
-    let Candidate { source, policy, refused } = candidate;
-    let mut summary = match policy {
-        Some(policy) => summary_of(policy, replaced),
-        None => PolicySummary {
-            name: source.name.clone(),
-            order: source.spec.order,
-            mode: mode(source.spec.mode).into(),
-            on_failure: on_failure(source.spec.on_failure).into(),
-            extension_points: Vec::new(),
-            digest: None,
-            contract_version: None,
-            phase: PolicyPhase::Failed,
-            message: String::new(),
-        },
+/// The names that policies of a chain replace. One that is replaced itself by an earlier one replaces nothing, so that
+/// two that replace each other are not both gone.
+fn replaced<'a>(chain: &[&'a Arc<Policy>]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    for policy in chain {
+        if !names.contains(policy.name()) {
+            names.extend(policy.source.spec.replaces.iter().map(String::as_str).filter(|name| *name != policy.name()));
+        }
+    }
+    names
+}
+
+fn summary(policy: &Policy, refused: Option<&LoadError>, chain: &[Arc<Policy>]) -> PolicySummary {
+    let spec = &policy.source.spec;
+    let digest = policy.inspection.as_ref().map(|inspection| inspection.digest.clone());
+    let points = if policy.guest.is_ok() {
+        policy.points.iter().map(|point| interface(*point).into()).collect()
+    } else {
+        Vec::new()
     };
-    if let Some(error) = refused {
-        summary.phase = PolicyPhase::Failed;
-        let kept = if policy.is_some() { "; the version before it stays in force" } else { "" };
-        summary.message = format!("{error}{kept}");
-    }
-    summary
-}
-
-fn summary_of(policy: &Policy, replaced: &BTreeSet<String>) -> PolicySummary {
-    let points = policy.points.iter().map(|point| match point {
-        ExtensionPoint::Allocation => "allocation".to_owned(),
-        ExtensionPoint::Affinity => "affinity".to_owned(),
-        ExtensionPoint::Validation => "validation".to_owned(),
-    });
     PolicySummary {
-        name: policy.name.clone(),
-        order: policy.spec.order,
-        mode: mode(policy.spec.mode).into(),
-        on_failure: on_failure(policy.spec.on_failure).into(),
-        extension_points: points.collect(),
-        digest: Some(policy.inspection.digest.clone()),
-        contract_version: policy.inspection.contract_version.clone(),
-        phase: PolicyPhase::Ready,
-        message: if replaced.contains(&policy.name) {
-            "not asked: another policy replaces it".into()
-        } else {
-            String::new()
+        name: policy.name().to_owned(),
+        order: spec.order,
+        mode: match spec.mode {
+            PolicyMode::Enforce => "enforce".into(),
+            PolicyMode::Shadow => "shadow".into(),
+        },
+        on_failure: match spec.on_failure {
+            OnFailure::Deny => "deny".into(),
+            OnFailure::Fallback => "fallback".into(),
+        },
+        extension_points: points,
+        digest,
+        contract_version: policy.inspection.as_ref().and_then(|inspection| inspection.contract_version.clone()),
+        phase: if refused.is_some() { PolicyPhase::Failed } else { PolicyPhase::Ready },
+        message: match refused {
+            Some(error) => format!("{error}; {}", meanwhile(policy)),
+            None => replacement(policy, chain),
         },
     }
 }
 
-fn mode(mode: PolicyMode) -> &'static str {
-    match mode {
-        PolicyMode::Enforce => "enforce",
-        PolicyMode::Shadow => "shadow",
+/// What holds until a refused policy is mended.
+fn meanwhile(policy: &Policy) -> &'static str {
+    if policy.guest.is_ok() {
+        "the version before it stays in force"
+    } else if policy.counts() {
+        "until then what it would be asked about is denied (spec.onFailure)"
+    } else {
+        "decisions go on without it"
     }
 }
 
-fn on_failure(on_failure: OnFailure) -> &'static str {
-    match on_failure {
-        OnFailure::Deny => "deny",
-        OnFailure::Fallback => "fallback",
+/// Who takes the policy's place, and for whom.
+fn replacement(policy: &Policy, chain: &[Arc<Policy>]) -> String {
+    let enforced: Vec<&Arc<Policy>> = chain.iter().filter(|other| !other.is_shadow()).collect();
+    if !replaced(&enforced).contains(policy.name()) {
+        return String::new();
+    }
+    let by = |other: &&&Arc<Policy>| other.source.spec.replaces.iter().any(|name| name == policy.name());
+    let Some(by) = enforced.iter().find(by) else { return String::new() };
+    match by.source.spec.scope {
+        None => format!("not asked: {} replaces it", by.name()),
+        Some(_) => format!("not asked about pods in the scope of {}, which replaces it", by.name()),
     }
 }

@@ -1,12 +1,12 @@
 //! A small question to each function before a policy comes into force: what fails always fails here.
 
-use crate::answer;
 use crate::bindings::{
     Admitted, Cidr, Cluster, Cni, Context, Demand, Facts, Family, IpAddress, IpRange, Judged, Moment, Namespace, Nic,
     Node, Operation, Pod, Pool, Proposal, Request, Source, Subject,
 };
-use crate::failure::{CallFailure, LoadError};
+use crate::failure::LoadError;
 use crate::loaded::Policy;
+use crate::pools::PoolIndex;
 use spiderpool_crd::policy::ExtensionPoint;
 
 /// Judges the settings, then asks every function that is in force once. A refusal is a fine answer.
@@ -15,27 +15,17 @@ pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
     let failed = |function| move |failure| LoadError::Trial { function, failure };
     if policy.points.contains(&ExtensionPoint::Affinity) {
         let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
-        let pools = [&pool()];
-        let verdicts = policy.judge(&subject, &pools).and_then(|verdicts| answer::verdicts(verdicts, pools.len()));
-        verdicts.map_err(failed("affinity.judge"))?;
+        policy.judge(&subject, &[&pool()]).map_err(failed("affinity.judge"))?;
     }
     if policy.points.contains(&ExtensionPoint::Allocation) {
         let request = Request { context: context(), cni: cni() };
-        let demands = policy.candidates(&request).and_then(|answer| match answer {
-            Ok(demands) => answer::demands(demands).map(drop),
-            Err(_) => Ok(()),
-        });
-        demands.map_err(failed("allocation.candidates"))?;
-        policy.arrange(&request, &[judged()]).map_err(failed("allocation.arrange"))?.map_or(Ok(()), |steps| {
-            if steps.len() == 1 {
-                return Ok(());
-            }
-            let failure = CallFailure::Wrong(format!("{} steps for one demand", steps.len()));
-            Err(LoadError::Trial { function: "allocation.arrange", failure })
-        })?;
+        let demands = policy.candidates(&request);
+        let _refusal = demands.map_err(failed("allocation.candidates"))?.err();
+        let steps = policy.arrange(&request, &[judged()], &PoolIndex::default());
+        let _refusal = steps.map_err(failed("allocation.arrange"))?.err();
     }
     if policy.points.contains(&ExtensionPoint::Validation) {
-        policy.review(&proposal(), &facts()).map_err(failed("validation.review"))?;
+        policy.review(&proposal(), &facts(), |_| Ok(())).map_err(failed("validation.review"))?;
     }
     Ok(())
 }
