@@ -1,6 +1,6 @@
 //! Where log lines go: standard error, one a line.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
@@ -18,7 +18,7 @@ pub(crate) fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
-        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Text => lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
     }
     .map_err(|error| anyhow::anyhow!("log set-up: {error}"))
 }

@@ -1,5 +1,4 @@
 //! A pod gets the addresses that its owners' rules say, keeps them as long as it lives, and gives them back.
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use std::thread;
 

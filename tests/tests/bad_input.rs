@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 use spiderpool_tests::manifests::{pod, pool};
-use spiderpool_tests::{Host, HostOptions, Plugin, Pod};
+use spiderpool_tests::{Host, HostOptions, Namespace, Plugin, Pod};
 
 const IPPOOL: &str = "ipam.spidernet.io/ippool";
 
@@ -15,14 +15,17 @@ fn one_pool() -> String {
     pool("v4", "10.6.0.0/24", "10.6.0.10-10.6.0.11", &["default: true"])
 }
 
+/// An environment, standard input, and the error's code and a word of it.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u64, &'a str);
+
 #[test]
 fn requests_that_make_no_sense_are_told_what_is_missing() {
     let host = Host::with(&one_pool());
     let plugin = Plugin::of(&host);
     let config = plugin.config.to_string();
-    let full =
-        [("CNI_COMMAND", "ADD"), ("CNI_CONTAINERID", "c"), ("CNI_NETNS", "/proc/self/ns/net"), ("CNI_IFNAME", "eth0")];
-    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, u64, &'a str);
+    let namespace = Namespace::new();
+    let netns = namespace.path().display().to_string();
+    let full = [("CNI_COMMAND", "ADD"), ("CNI_CONTAINERID", "c"), ("CNI_NETNS", &*netns), ("CNI_IFNAME", "eth0")];
     let cases: [Case<'_>; 4] = [
         (&full, "{not json", 6, "JSON"),
         (&full, r#"{"cniVersion": "9.9.9", "name": "n", "type": "spiderpool"}"#, 1, "9.9.9"),
