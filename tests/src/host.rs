@@ -1,5 +1,6 @@
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -283,10 +284,17 @@ impl Host {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
-    /// The port of `/metrics`.
+    /// What the agent reports at `/metrics`.
+    ///
+    /// # Panics
+    /// It does not answer.
     #[must_use]
-    pub fn metrics_port(&self) -> u16 {
-        self.metrics
+    pub fn metrics(&self) -> String {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.metrics)).expect("the port of metrics");
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut text = String::new();
+        connection.read_to_string(&mut text).expect("it answers");
+        text
     }
 }
 

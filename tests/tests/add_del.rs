@@ -237,11 +237,7 @@ fn health_and_metrics_are_told() {
     let healthy =
         host.agent().tell(&Method::GET, spiderpool_wire::path::HEALTHY, &(), std::time::Duration::from_secs(5));
     assert!(healthy.is_ok());
-    let metrics = std::process::Command::new("curl")
-        .args(["-fsS", &format!("http://127.0.0.1:{}/metrics", host.metrics_port())])
-        .output()
-        .expect("curl is missing: apt-get install curl");
-    let text = String::from_utf8_lossy(&metrics.stdout).into_owned();
+    let text = host.metrics();
     for name in ["spiderpool_ipam_allocation_counts_total 1", "spiderpool_policy_calls_total"] {
         assert!(text.contains(name), "{name} is not in:\n{text}");
     }

@@ -16,7 +16,7 @@ const HUGE: usize = 8 << 20;
 pub(crate) fn verdicts(behave: Behave, pools: usize) -> Vec<Verdict> {
     match behave {
         Behave::Empty => Vec::new(),
-        Behave::MillionVerdicts => vec![Verdict::Admit(0); 1_000_000],
+        Behave::MillionVerdicts => (0..1_000_000).map(|_| Verdict::Admit(0)).collect(),
         Behave::TooFewVerdicts => vec![Verdict::Admit(0); pools.saturating_sub(1)],
         Behave::RankOutOfRange => vec![Verdict::Admit(HIGHEST_RANK + 1); pools],
         Behave::HugeAnswer => {

@@ -3,6 +3,7 @@
 //! `black_box` keeps the optimiser from seeing that nothing comes of the work, which would let it leave the work out.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What `hog` takes at once.
 const MOUTHFUL: usize = 1 << 20;
@@ -15,28 +16,24 @@ pub(crate) fn spin() -> ! {
     }
 }
 
-/// Takes memory until the host gives no more.
+/// Takes memory until the host gives no more. It is not written to, so that memory runs out before fuel does.
 pub(crate) fn hog() -> ! {
-    let mut taken = Vec::new();
     loop {
-        taken.push(black_box(vec![1_u8; MOUTHFUL]));
-        black_box(&taken);
+        std::mem::forget(black_box(Vec::<u8>::with_capacity(MOUTHFUL)));
     }
 }
 
 /// Calls itself until the stack is used up.
 pub(crate) fn recurse() -> ! {
-    black_box(deeper(black_box(0)));
-    unreachable!("the stack has no end")
+    let enough = AtomicBool::new(false);
+    unreachable!("the stack has no end: {}", deeper(black_box(&enough), 0))
 }
 
-#[expect(unconditional_recursion, reason = "the sandbox must stop it: this is what the fixture is for")]
+/// Keeps nothing in memory, so that the sandbox's own stack ends before the one that the compiler lays out in memory;
+/// what follows the call keeps it from becoming a loop.
 #[inline(never)]
-fn deeper(depth: u64) -> u64 {
-    // The frame must outlive the inner call, or the call becomes a loop.
-    let frame = black_box([depth; 32]);
-    let below = deeper(black_box(depth + 1));
-    black_box(frame)[0].wrapping_add(below)
+fn deeper(enough: &AtomicBool, depth: u64) -> u64 {
+    if enough.load(Ordering::Relaxed) { depth } else { deeper(enough, depth + 1).wrapping_mul(3) ^ depth }
 }
 
 /// Panics.
