@@ -41,11 +41,10 @@ pub(crate) fn read(
     let mut ranges = Vec::with_capacity(items.len());
     let mut causes = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let path = format!("{field}[{index}]");
-        match as_text(item, &path).and_then(|text| range(text, family, &accept).map_err(|it| cause::invalid(&path, it)))
-        {
-            Ok(range) => ranges.push(range),
-            Err(cause) => causes.push(cause),
+        match item.as_str().map(|text| range(text, family, &accept)) {
+            Some(Ok(range)) => ranges.push(range),
+            Some(Err(message)) => causes.push(cause::invalid(&format!("{field}[{index}]"), message)),
+            None => causes.extend(as_text(item, &format!("{field}[{index}]")).err()),
         }
     }
     if !causes.is_empty() {
