@@ -30,7 +30,7 @@ pub(crate) fn merge(draft: &mut Draft, field: &str) {
 
 /// The addresses of the list at `field`, each item judged by `accept`, which says why one is wrong.
 ///
-/// Items that overlap need no rule: [`merge`] has joined them.
+/// Items that overlap need no rule: [`merge`] joins them.
 pub(crate) fn read(
     object: &Value,
     field: &str,

@@ -1,7 +1,8 @@
 //! The built-in validation policy: what is filled into a SpiderIPPool or a SpiderReservedIP, and what they must be.
 //!
-//! Defaults first, then rules over the object with its defaults; everything that is wrong is told at once, except what
-//! cannot be judged before something else is repaired. Other kinds are allowed as they are.
+//! Defaults first, then rules over the object with its defaults, and last the order of its lists. Everything that is
+//! wrong is told at once, except what cannot be judged before something else is repaired. Other kinds are allowed as
+//! they are.
 //!
 //! ```text
 //! review ─ SpiderIPPool     ─ pool::{defaults → lifecycle → subnet → space, gateway, routes, affinity}

@@ -33,6 +33,7 @@ fn create(proposal: &Proposal, facts: &Facts) -> Result<Vec<Change>, Vec<Cause>>
     let subnet = subnet::read(draft.object(), facts)?;
     subnet::overlaps(subnet, facts)?;
     contents(draft.object(), subnet, facts, |_| None)?;
+    defaults::put_in_order(&mut draft);
     Ok(draft.into_changes())
 }
 
@@ -50,6 +51,7 @@ fn update(proposal: &Proposal, facts: &Facts) -> Result<Vec<Change>, Vec<Cause>>
     lifecycle::unchanged(&old, draft.object())?;
     let subnet = subnet::read(draft.object(), facts)?;
     contents(draft.object(), subnet, facts, |space| space::keeps_what_pods_hold(space, facts))?;
+    defaults::put_in_order(&mut draft);
     Ok(draft.into_changes())
 }
 

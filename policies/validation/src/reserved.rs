@@ -27,17 +27,18 @@ pub(crate) fn review(proposal: &Proposal, facts: &Facts) -> Result<Vec<Change>, 
         family::unchanged(old, object).map_err(|cause| vec![cause])?;
     }
     rules(object, facts)?;
+    // Last, so that the rules name items by the places where their author wrote them.
+    addresses::merge(&mut draft, IPS);
     Ok(draft.into_changes())
 }
 
-/// The family of the first item, and the list in order.
+/// The family of the first item.
 fn fill(draft: &mut Draft) {
     if value(draft.object(), family::FIELD).is_none()
         && let Some(family) = first_family(draft.object())
     {
         draft.set(family::FIELD, json!(family.version()));
     }
-    addresses::merge(draft, IPS);
 }
 
 fn first_family(object: &Value) -> Option<Family> {

@@ -11,7 +11,7 @@ use super::{space, subnet};
 /// On every pool: its subnet as a label value.
 const SUBNET_LABEL: &str = "ipam.spidernet.io/ippool-cidr";
 
-/// Finalizer, family, label, and lists in order. What cannot be told from the object is left to the rules.
+/// Finalizer, family and label. What cannot be told from the object is left to the rules.
 pub(super) fn fill(draft: &mut Draft) {
     draft.add_finalizer();
     if let Ok(Some(Ok(subnet))) = text(draft.object(), subnet::FIELD).map(|text| text.map(str::parse::<Cidr>)) {
@@ -20,6 +20,10 @@ pub(super) fn fill(draft: &mut Draft) {
         }
         draft.set_label(SUBNET_LABEL, &label_value(&subnet));
     }
+}
+
+/// Lists in order. Last, so that rules name items by the places where their author wrote them.
+pub(super) fn put_in_order(draft: &mut Draft) {
     addresses::merge(draft, space::IPS);
     addresses::merge(draft, space::EXCLUDED);
 }

@@ -64,7 +64,7 @@ fn networks_of_pools_are_the_same_or_share_nothing() {
 
 #[test]
 fn addresses() {
-    let cases: [(Value, Expected<'_>); 15] = [
+    let cases: [(Value, Expected<'_>); 17] = [
         (json!({"ips": []}), &[]),
         (json!({"ips": ["10.6.0.0-10.6.255.255"]}), &[]),
         (json!({"ips": "10.6.0.1"}), &[("spec.ips", Invalid, "is not a list")]),
@@ -77,6 +77,8 @@ fn addresses() {
         (json!({"ips": ["fd00::1"]}), &[("spec.ips[0]", Invalid, "fd00::1 is IPv6; write IPv4")]),
         (json!({"ips": ["10.7.0.1"]}), &[("spec.ips[0]", Invalid, "not inside the subnet 10.6.0.0/16")]),
         (json!({"ips": ["10.6.255.0-10.7.0.1"]}), &[("spec.ips[0]", Invalid, "not inside the subnet")]),
+        (json!({"ips": ["10.7.0.1", "10.6.0.1"]}), &[("spec.ips[0]", Invalid, "10.7.0.1 is not inside the subnet")]),
+        (json!({"ips": ["10.6.0.1-10.6.0.9", "10.6.0.5"]}), &[]),
         (json!({"excludeIPs": ["10.6.0.12", "10.6.9.9"]}), &[]),
         (json!({"excludeIPs": ["10.7.0.1"]}), &[("spec.excludeIPs[0]", Invalid, "not inside the subnet")]),
         (
