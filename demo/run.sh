@@ -68,7 +68,8 @@ ip -n "$id-node" link add uplink type veth peer name gw netns "$id-gateway"
 ip -n "$id-node" link set uplink up; ip -n "$id-gateway" link set gw up
 ip -n "$id-gateway" addr add 10.60.0.1/24 dev gw; ip -n "$id-gateway" addr add fd60::1/64 dev gw nodad
 cp -r "$here/manifests" "$work/manifests"; mkdir "$work/manifests/policies"
-in_node spiderpool-agent standalone --manifests "$work/manifests" --data "$work/data" --socket "$socket" \
+# Not by in_node: a function in the background is a shell, and killing that shell would leave the agent behind.
+ip netns exec "$id-node" spiderpool-agent standalone --manifests "$work/manifests" --data "$work/data" --socket "$socket" \
     --config-path "$here/conf.yml" --node-name demo-node --log-format text >"$work/agent.log" 2>&1 &
 agent=$!
 for _ in $(seq 100); do [ -S "$socket" ] && break; kill -0 "$agent" 2>/dev/null || exit 1; sleep 0.1; done
