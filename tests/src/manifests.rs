@@ -36,3 +36,16 @@ pub fn namespace(name: &str, annotations: &[(&str, &str)]) -> String {
     }
     text + "    spiderpool.test/namespace: \"true\"\n"
 }
+
+/// A SpiderPolicy with the component in `file`. `more` are further lines of the spec, such as `order: 10`.
+#[must_use]
+pub fn policy(name: &str, file: &str, more: &[&str]) -> String {
+    let mut text = format!(
+        "---\napiVersion: spiderpool.spidernet.io/v2beta1\nkind: SpiderPolicy\nmetadata:\n  name: {name}\nspec:\n  \
+         source: {{file: {file}}}\n"
+    );
+    for line in more {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}

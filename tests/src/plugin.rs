@@ -1,6 +1,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -143,6 +143,16 @@ impl Plugin {
     /// Calls a verb for a pod.
     #[must_use]
     pub fn call_in(&self, verb: &str, pod: &Pod, netns: &Namespace) -> Answer {
+        finish(self.begin_in(verb, pod, netns))
+    }
+
+    /// Begins a call for a pod whose network namespace is the plugin's own, and does not wait for its end.
+    #[must_use]
+    pub fn begin(&self, verb: &str, pod: &Pod) -> Child {
+        self.begin_in(verb, pod, &self.netns)
+    }
+
+    fn begin_in(&self, verb: &str, pod: &Pod, netns: &Namespace) -> Child {
         let args = format!(
             "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
             pod.namespace, pod.name, pod.container, pod.uid
@@ -156,15 +166,16 @@ impl Plugin {
             ("CNI_ARGS", &args),
             ("CNI_PATH", &self.path),
         ];
-        self.raw(&environment, self.config.to_string().as_bytes())
+        self.spawn(&environment, self.config.to_string().as_bytes())
     }
 
     /// Calls the program with this environment and this on standard input.
-    ///
-    /// # Panics
-    /// It cannot be started.
     #[must_use]
     pub fn raw(&self, environment: &[(&str, &str)], stdin: &[u8]) -> Answer {
+        finish(self.spawn(environment, stdin))
+    }
+
+    fn spawn(&self, environment: &[(&str, &str)], stdin: &[u8]) -> Child {
         let mut command = match &self.node {
             Some(node) => {
                 let mut command = Command::new("ip");
@@ -178,8 +189,7 @@ impl Plugin {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("it starts");
         // A plugin may refuse before it reads.
         let _ = child.stdin.take().expect("a pipe").write_all(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        Answer { ok: output.status.success(), json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null) }
+        child
     }
 
     /// ADD.
@@ -196,4 +206,10 @@ impl Plugin {
         let answer = self.call("DEL", pod);
         assert!(answer.ok, "DEL: {}", answer.json);
     }
+}
+
+/// Waits for the end of a call.
+fn finish(call: Child) -> Answer {
+    let output = call.wait_with_output().expect("it ends");
+    Answer { ok: output.status.success(), json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null) }
 }

@@ -1,0 +1,102 @@
+//! A call that is cut short, on whichever side, neither loses an address nor keeps one that nobody has.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+use std::fs;
+use std::thread;
+
+use spiderpool_tests::manifests::{policy, pool};
+use spiderpool_tests::{Host, Plugin, Pod};
+use spiderpool_wire::summary::PolicyPhase;
+
+/// A machine on which every decision takes a second, as a policy is in force that never answers and is then passed over.
+fn slow_host() -> Host {
+    let host = Host::with(&pool("v4", "10.6.0.0/24", "10.6.0.10-10.6.0.19", &["default: true"]));
+    let lines = [
+        "order: 10",
+        "extensionPoints: [affinity]",
+        "onFailure: fallback",
+        "settings: {behave: spin}",
+        "limits: {fuel: 5000000000, deadlineMilliseconds: 1000}",
+    ];
+    fs::copy(host.dist.fixture("misbehave"), host.policies().join("slow.wasm")).unwrap();
+    fs::write(host.policies().join("slow.yaml"), policy("slow", "slow.wasm", &lines)).unwrap();
+    host.wait_for("the slow policy is in force", || {
+        host.policy_summaries().iter().any(|policy| policy.name == "slow" && policy.phase == PolicyPhase::Ready)
+    });
+    host
+}
+
+fn decisions_under_way(host: &Host) -> bool {
+    !host.metrics().contains("spiderpool_policy_calls_under_way 0")
+}
+
+#[test]
+fn a_del_that_overtakes_its_add_wins() {
+    let host = slow_host();
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let (code, text) = thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(&web));
+        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+        plugin.del(&web);
+        add.join().unwrap().error()
+    });
+    assert_eq!(code, 11, "{text}");
+    assert!(text.contains("eth0 of sandbox sandbox-web-0 was deleted while its ADD was at work"), "{text}");
+    assert!(host.allocations().is_empty(), "{:?}", host.allocations());
+    assert_eq!(plugin.add(&Pod::named("web-1")).addresses(), ["10.6.0.10/24"], "the address is free");
+}
+
+#[test]
+fn a_plugin_killed_in_the_middle_of_its_add_leaves_nothing_once_its_sandbox_is_deleted() {
+    let host = slow_host();
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let mut add = plugin.begin("ADD", &web);
+    host.wait_for("the ADD is at work", || decisions_under_way(&host));
+    add.kill().unwrap();
+    add.wait().unwrap();
+    plugin.del(&web);
+    host.wait_for("the agent is done with it", || !decisions_under_way(&host));
+    host.wait_for("nothing is held", || host.allocations().is_empty());
+    assert!(host.log().contains("was deleted while its ADD was at work"), "{}", host.log());
+}
+
+#[test]
+fn an_agent_killed_in_the_middle_of_an_add_answers_it_after_its_restart_or_says_to_try_again() {
+    let mut host = slow_host();
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let answer = thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(&web));
+        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+        host.kill();
+        host.run();
+        add.join().unwrap()
+    });
+    if !answer.ok {
+        let (code, text) = answer.error();
+        assert_eq!(code, 11, "{text}");
+    }
+    assert_eq!(plugin.add(&web).addresses(), ["10.6.0.10/24"], "repeated, it holds the first address, once");
+    assert_eq!(host.allocations().len(), 1);
+    plugin.del(&web);
+    assert!(host.allocations().is_empty());
+}
+
+#[test]
+fn an_agent_that_is_told_to_stop_answers_first_what_it_has_begun() {
+    let mut host = slow_host();
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let answer = thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(&web));
+        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+        assert!(host.stop(), "SIGTERM is a clean end");
+        add.join().unwrap()
+    });
+    assert_eq!(answer.addresses(), ["10.6.0.10/24"]);
+    host.run();
+    let held: Vec<String> = host.allocations().into_iter().map(|row| row.pod_name).collect();
+    assert_eq!(held, ["web-0"], "what was answered is held");
+}
