@@ -121,7 +121,7 @@ fn a_gateway_that_does_not_answer_is_named_and_one_that_does_is_fine() {
             Some(code) => {
                 let (number, msg, details) = ended.error();
                 assert_eq!((number, msg.as_str()), (code, "gateway 10.6.0.2 is unreachable"));
-                assert!(details.contains("are spec.gateway and spec.vlan of pool p right"), "{details}");
+                assert!(details.contains("is spec.gateway of pool p right"), "{details}");
                 let after: Vec<_> = asked.try_iter().skip(1).map(|(target, _)| target).collect();
                 assert_eq!(after, ["DELETE /v1/ipam/ip"], "nothing is put aside");
             }

@@ -43,6 +43,6 @@ fn an_unreachable_gateway_puts_nothing_aside() {
     let objection = judged([Finding::GatewayUnreachable { gateway }, Finding::Clear { gateway: None }]).unwrap_err();
     assert_eq!(objection.error.code, Code::GatewayUnreachable);
     assert_eq!(objection.error.msg, "gateway 10.6.0.1 is unreachable");
-    assert!(objection.error.details.contains("when 10.6.0.5 asked; are spec.gateway and spec.vlan of pool p4 right"));
+    assert!(objection.error.details.contains("when 10.6.0.5 asked; is spec.gateway of pool p4 right"));
     assert!(objection.conflicts.is_empty());
 }
