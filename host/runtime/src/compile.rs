@@ -54,9 +54,9 @@ impl CodeCache {
         Ok(Self { folder, compiler, timeout: TIMEOUT })
     }
 
-    /// The component's native code, made if it is not there yet.
-    pub(crate) fn load(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, LoadError> {
-        let name = digest(&[digest(wasm).as_bytes(), REVISION.as_bytes()].concat());
+    /// The native code of the component with this digest, made if it is not there yet.
+    pub(crate) fn load(&self, engine: &Engine, wasm: &[u8], wasm_digest: &str) -> Result<Component, LoadError> {
+        let name = digest(&[wasm_digest.as_bytes(), REVISION.as_bytes()].concat());
         let code = self.folder.join(name.trim_start_matches("sha256:")).with_extension("cwasm");
         let seal = code.with_extension("sha256");
         if let Some(component) = sealed(engine, &code, &seal) {

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use parking_lot::{Condvar, Mutex};
 use spiderpool_engine::{MEMORY_CEILING, config};
 use wasmtime::component::Linker;
-use wasmtime::{Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter};
+use wasmtime::{
+    Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    UpdateDeadline,
+};
 
 use crate::failure::HostError;
 use crate::limits::Limits;
@@ -15,8 +21,15 @@ use crate::limits::Limits;
 /// Instances that can be alive at once; calls beyond it are answered with `Busy`.
 pub(crate) const SLOTS: usize = 64;
 
+/// Calls beyond one per processor that run at once: a policy that spins or that is only compared with does not take the
+/// last place from those that are waited for.
+const SPARE: usize = 1;
+
 /// The resolution of deadlines. Two milliseconds hold a deadline of three ticks within 6.6 ms on a quiet machine.
 const TICK: Duration = Duration::from_millis(2);
+
+/// How many times its deadline a call may take by the clock when others keep the processors busy.
+const PATIENCE: u32 = 10;
 
 /// Ticks without a call after which the clock sleeps. Waking it costs a call more than the call itself, so it stays
 /// awake between the calls of a busy node; 100 ms later it uses no processor at all.
@@ -32,6 +45,7 @@ pub(crate) struct Sandbox {
     /// Empty: nothing can be imported.
     pub(crate) linker: Arc<Linker<Bounds>>,
     clock: Arc<Clock>,
+    turns: Arc<Turns>,
 }
 
 impl Sandbox {
@@ -55,16 +69,22 @@ impl Sandbox {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config).map_err(failed)?;
         let clock = Clock::start(engine.weak()).map_err(|error| HostError::Engine(format!("clock: {error}")))?;
-        Ok(Self { linker: Arc::new(Linker::new(&engine)), engine, clock: Arc::new(clock) })
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let turns = Turns { free: Mutex::new((processors + SPARE).min(SLOTS)), freed: Condvar::new() };
+        Ok(Self { linker: Arc::new(Linker::new(&engine)), engine, clock: Arc::new(clock), turns: Arc::new(turns) })
     }
 
-    /// A call begins: the clock runs until the guard is dropped.
+    /// Waits for its turn, then a call begins: the clock runs until the guard is dropped.
+    ///
+    /// Calls do nothing but compute. More of them than processors would not end earlier, and each would take longer by
+    /// the clock, so that deadlines would hit the innocent.
     pub(crate) fn enter(&self) -> InCall<'_> {
+        self.turns.take();
         self.clock.state.calls.fetch_add(1, Ordering::SeqCst);
         if self.clock.state.asleep.load(Ordering::SeqCst) {
             self.clock.thread.unpark();
         }
-        InCall(&self.clock.state)
+        InCall(self)
     }
 }
 
@@ -81,7 +101,26 @@ struct ClockState {
     stopped: AtomicBool,
 }
 
-pub(crate) struct InCall<'a>(&'a ClockState);
+pub(crate) struct InCall<'a>(&'a Sandbox);
+
+/// How many more calls may run.
+struct Turns {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Turns {
+    fn take(&self) {
+        let mut free = self.free.lock();
+        self.freed.wait_while(&mut free, |free| *free == 0);
+        *free -= 1;
+    }
+
+    fn give_back(&self) {
+        *self.free.lock() += 1;
+        self.freed.notify_one();
+    }
+}
 
 impl Clock {
     fn start(engine: EngineWeak) -> std::io::Result<Self> {
@@ -127,13 +166,36 @@ impl Drop for Clock {
 
 impl Drop for InCall<'_> {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::SeqCst);
+        self.0.clock.state.calls.fetch_sub(1, Ordering::SeqCst);
+        self.0.turns.give_back();
     }
 }
 
-/// Ticks that a deadline is worth. One more than that, because the tick under way may end at once.
-pub(crate) fn ticks(limits: &Limits) -> u64 {
-    u64::from(limits.deadline_milliseconds).div_ceil(TICK.as_millis() as u64) + 1
+/// Ticks that a time is worth. One more than that, because the tick under way may end at once.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX - 1) + 1
+}
+
+/// Processor time of this thread.
+fn processor_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return Duration::MAX };
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+}
+
+/// Begins a call's deadline. When the time is up by the clock, the processor time decides: on a busy machine a call
+/// that hardly got to run is not at fault. It gets [`PATIENCE`] times its deadline at most.
+pub(crate) fn set_deadline(store: &mut Store<Bounds>, limits: &Limits) {
+    let deadline = Duration::from_millis(limits.deadline_milliseconds.into());
+    let (begun, before) = (Instant::now(), processor_time());
+    store.set_epoch_deadline(ticks(deadline));
+    store.epoch_deadline_callback(move |_| {
+        let left = deadline.saturating_sub(processor_time().saturating_sub(before));
+        if left.is_zero() || begun.elapsed() >= deadline * PATIENCE {
+            return Err(Trap::Interrupt.into());
+        }
+        Ok(UpdateDeadline::Continue(ticks(left)))
+    });
 }
 
 /// What one call may take.

@@ -10,7 +10,7 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use crate::bindings::{
     Demand, Facts, Judged, Outcome, Pool, Problem, Proposal, Refusal, Request, Step, Subject, Verdict,
 };
-use crate::engine::{Bounds, SLOTS, Sandbox, ticks};
+use crate::engine::{Bounds, SLOTS, Sandbox, set_deadline};
 use crate::failure::{CallFailure, LoadError};
 use crate::inspect::{self, Inspection};
 use crate::limits::Limits;
@@ -109,8 +109,9 @@ impl Guest {
         limits: &Limits,
         params: F::Params<'_>,
     ) -> Result<F::Results, CallFailure> {
-        let mut store = self.store(limits).map_err(|error| CallFailure::Host(format!("{error:#}")))?;
+        // The store's deadline begins when it is made.
         let _running = self.sandbox.enter();
+        let mut store = self.store(limits).map_err(|error| CallFailure::Host(format!("{error:#}")))?;
         let result = self.pre.instantiate(&mut store).and_then(|instance| {
             let function = instance.get_func(&mut store, export.index);
             let function = function.ok_or_else(|| wasmtime::format_err!("export vanished"))?;
@@ -125,8 +126,7 @@ impl Guest {
         let mut store = Store::new(&self.sandbox.engine, Bounds::new(limits));
         store.limiter(|bounds| bounds);
         store.set_fuel(limits.fuel)?;
-        store.epoch_deadline_trap();
-        store.set_epoch_deadline(ticks(limits));
+        set_deadline(&mut store, limits);
         store.set_hostcall_fuel(limits.answer_kib << 10);
         Ok(store)
     }

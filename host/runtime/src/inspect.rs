@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use wasmparser::component_types::{ComponentEntityType, ComponentInstanceTypeId};
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::types::Types;
+use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 use crate::failure::LoadError;
 
@@ -74,7 +75,7 @@ pub(crate) fn inspect_bytes(bytes: &[u8]) -> Result<Inspection, LoadError> {
         return Err(LoadError::CoreModule);
     }
     let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.to_string());
-    let types = Validator::new_with_features(WasmFeatures::default()).validate_all(bytes).map_err(invalid)?;
+    let types = types(bytes).map_err(invalid)?.ok_or_else(|| LoadError::Invalid("it has no end".into()))?;
     let types = types.as_ref();
     let functions = |id: ComponentInstanceTypeId| {
         let items = types[id].exports.iter().filter(|(_, item)| is_callable(&item.ty));
@@ -109,6 +110,18 @@ pub(crate) fn inspect_bytes(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let problem = judge(&exports, &imports).err().map(|error| error.to_string());
     let size = bytes.len() as u64;
     Ok(Inspection { digest: digest(bytes), size, contract_version, exports, imports, problem })
+}
+
+/// Checks everything but the bodies of functions, which the compiler checks.
+fn types(bytes: &[u8]) -> wasmparser::Result<Option<Types>> {
+    let mut validator = Validator::new_with_features(WasmFeatures::default());
+    let mut types = None;
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let ValidPayload::End(found) = validator.payload(&payload?)? {
+            types = Some(found);
+        }
+    }
+    Ok(types)
 }
 
 /// Why the component is not to be served, as far as names tell.

@@ -9,7 +9,7 @@ use crate::failure::LoadError;
 pub struct Limits {
     /// Units of computation, about one an instruction. The same arguments use the same amount on every machine.
     pub fuel: u64,
-    /// Time by the clock, in milliseconds, rounded up to 2 ms.
+    /// Time on a processor, in milliseconds, rounded up to 2 ms; by the clock at most ten times that, on a busy machine.
     pub deadline_milliseconds: u32,
     /// Memory, in MiB.
     pub memory_mib: u32,

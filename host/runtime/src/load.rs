@@ -67,7 +67,7 @@ impl Loader {
             return Err(LoadError::Digest { found: inspection.digest, wanted: wanted.clone() });
         }
         let limits = self.limits.with(spec.limits.as_ref())?;
-        let component = self.cache.load(&self.sandbox.engine, &bytes)?;
+        let component = self.cache.load(&self.sandbox.engine, &bytes, &inspection.digest)?;
         let meters = |function| self.metrics.meter(name, function);
         let guest = Guest::link(&self.sandbox, &component, &inspection, &limits, meters)?;
         let policy = Policy {

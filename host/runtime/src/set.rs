@@ -6,8 +6,8 @@ use std::sync::Arc;
 use spiderpool_crd::policy::{ExtensionPoint, OnFailure, PolicyMode};
 use spiderpool_wire::summary::{PolicyPhase, PolicySummary};
 
-use crate::bindings::Context;
-use crate::failure::LoadError;
+use crate::bindings::{Context, Pool, Subject, Verdict};
+use crate::failure::{CallFailure, LoadError};
 use crate::load::interface;
 use crate::loaded::Policy;
 
@@ -53,6 +53,13 @@ impl PolicySet {
     #[must_use]
     pub fn summaries(&self) -> &[PolicySummary] {
         &self.summaries
+    }
+
+    /// What one policy says about pools, by itself: for tools and measurements. None when no policy of that name is in
+    /// the chain.
+    #[must_use]
+    pub fn judge(&self, policy: &str, subject: &Subject, pools: &[&Pool]) -> Option<Result<Vec<Verdict>, CallFailure>> {
+        Some(self.accepted(policy)?.judge(subject, pools))
     }
 
     /// How many policies can be asked.

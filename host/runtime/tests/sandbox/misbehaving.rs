@@ -46,8 +46,8 @@ fn a_deadline_holds_however_many_spin_at_once() {
             scope.spawn(|| place.decide("web-10").unwrap_err());
         }
     });
-    // Ten times what is promised: the machine may be busy with other tests.
-    assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+    // Ten times the deadline by the clock, two rounds on a machine with few processors, and some for a busy one.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(place.decide("web-1"), Ok(vec!["a".into()]));
 }
 

@@ -1,0 +1,204 @@
+//! What asking a policy costs.
+//!
+//! * one call of the built-in `affinity.judge`, with a fresh instance and all bounds, for 1 to 1,000 pools;
+//! * the same from two threads at once;
+//! * a whole decision: candidates, judge, arrange;
+//! * loading a component that was compiled before.
+//!
+//! `cargo bench -p spiderpool-runtime`. The pod has 8 labels and 6 annotations of 120 bytes, the node 19 labels, every
+//! pool a pod selector with one label.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its figures and stops at the first error"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde_json::json;
+use spiderpool_crd::{SpiderIPPool, SpiderPolicySpec};
+use spiderpool_ip::IpSet;
+use spiderpool_runtime::types::{
+    Cluster, Cni, Context, Family, Labels, Moment, Namespace, Nic, Node, Pod, Pool, Subject, Verdict,
+};
+use spiderpool_runtime::{HostConfig, PolicyHost, PolicySet, PolicySource, PoolIndex, Question, Room, conv};
+use spiderpool_wire::summary::PolicyPhase;
+
+/// How long each figure is measured.
+const WHILE: Duration = Duration::from_millis(1500);
+
+fn main() {
+    // Cargo passes `--bench`; a person may pass a word of what is to be measured.
+    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let wanted = |what: &str| what.contains(&word);
+    let folder = tempfile::tempdir().unwrap();
+    let target = target();
+    let policies = target.join("policies");
+    let config = HostConfig::new(policies.clone(), folder.path().join("cache"), compiler(&target));
+    let host = PolicyHost::open(config).unwrap();
+    let set = host.policies();
+    println!("{:<44}{:>10}{:>10}{:>12}", "", "median", "p99", "per second");
+    if wanted("judge") {
+        [1, 10, 100, 1000].into_iter().for_each(|count| one_call(&set, count));
+    }
+    if wanted("threads") {
+        threads(&set);
+    }
+    if wanted("decision") {
+        for count in [1, 10, 100] {
+            let question = question(count);
+            report(&format!("decision, {count} pools"), &measure(|| drop(set.decide(&question).unwrap())));
+        }
+    }
+    if wanted("load") {
+        load(&host, &policies);
+    }
+}
+
+fn one_call(set: &PolicySet, count: usize) {
+    let records: Vec<Pool> = pools(count).iter().map(|pool| conv::pool(pool).unwrap()).collect();
+    let records: Vec<&Pool> = records.iter().collect();
+    let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
+    report(&format!("judge, {count} pools"), &measure(|| judge(set, &subject, &records)));
+}
+
+fn judge(set: &PolicySet, subject: &Subject, pools: &[&Pool]) {
+    let verdicts = set.judge("builtin-affinity", subject, pools).unwrap().unwrap();
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Admit(_))), "{:?}", verdicts[0]);
+}
+
+fn threads(set: &PolicySet) {
+    let pools = pools(10);
+    let records: Vec<Pool> = pools.iter().map(|pool| conv::pool(pool).unwrap()).collect();
+    let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
+    let run = || {
+        let records: Vec<&Pool> = records.iter().collect();
+        measure(|| judge(set, &subject, &records)).len()
+    };
+    let one = run() as f64;
+    let two: u64 = thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.map(|thread| thread.join().unwrap()).iter().sum()
+    });
+    println!("{:<44}{:>10.2} times the calls of one", "judge, 10 pools, two threads", two as f64 / one);
+}
+
+/// A change of the policy's order has everything looked at again except the compiling.
+fn load(host: &PolicyHost, policies: &Path) {
+    let mut order = 0;
+    let times = measure(|| {
+        order += 1;
+        let mut spec: SpiderPolicySpec =
+            serde_json::from_value(json!({"source": {"file": "builtin-affinity.wasm"}})).unwrap();
+        spec.order = order % 1000;
+        let source = PolicySource { name: "again".into(), spec, folder: policies.to_owned() };
+        let summaries = host.apply(vec![source]);
+        assert!(summaries.iter().all(|summary| summary.phase == PolicyPhase::Ready), "{summaries:?}");
+    });
+    report("load, check and try a precompiled policy", &times);
+}
+
+/// Times in nanoseconds.
+fn measure(mut act: impl FnMut()) -> Histogram<u64> {
+    let mut times = Histogram::new(3).unwrap();
+    for _ in 0..20 {
+        act();
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < WHILE {
+        let one = Instant::now();
+        act();
+        times.record(u64::try_from(one.elapsed().as_nanos()).unwrap()).unwrap();
+    }
+    times
+}
+
+fn report(what: &str, times: &Histogram<u64>) {
+    let micros = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
+    let rate = times.len() as f64 / WHILE.as_secs_f64();
+    println!("{what:<44}{:>7.1} µs{:>7.1} µs{rate:>12.0}", micros(0.5), micros(0.99));
+}
+
+/// The folder that cargo builds into.
+fn target() -> PathBuf {
+    let bench = std::env::current_exe().unwrap();
+    let target = bench.ancestors().nth(3).unwrap().to_owned();
+    let policy = target.join("policies/builtin-affinity.wasm");
+    assert!(policy.exists(), "{} is missing: cargo xtask guests", policy.display());
+    target
+}
+
+/// The compiler, whichever way it was built: what it makes is the same.
+fn compiler(target: &Path) -> PathBuf {
+    let built = ["release", "debug"].map(|profile| target.join(profile).join("spiderpool-policy-compiler"));
+    let found = built.into_iter().find(|path| path.exists());
+    found.expect("the compiler is missing: cargo build --package spiderpool-policy-compiler")
+}
+
+fn labels(count: usize, of: &str, length: usize) -> Labels {
+    (0..count).map(|n| (format!("{of}.example.com/key-{n:02}"), format!("{n:0length$}"))).collect()
+}
+
+fn context() -> Context {
+    Context {
+        pod: Pod {
+            namespace: "default".into(),
+            name: "web-7c5d9f6b4-x2x9k".into(),
+            uid: "6f0c2a52-0a2f-4d0e-9f0a-111111111111".into(),
+            labels: labels(8, "pod", 12),
+            annotations: labels(6, "annotation", 120),
+            owners: Vec::new(),
+        },
+        namespace: Namespace { name: "default".into(), labels: labels(3, "namespace", 12), annotations: Vec::new() },
+        node: Node { name: "node-17".into(), labels: labels(19, "node", 12) },
+        cluster: Cluster {
+            install_namespace: "kube-system".into(),
+            default_network: Some("kube-system/macvlan".into()),
+            families: vec![Family::Ipv4],
+            subnets: false,
+        },
+        moment: Moment { unix_milliseconds: 0, seed: 0 },
+        extra: Vec::new(),
+    }
+}
+
+fn pools(count: usize) -> Vec<SpiderIPPool> {
+    let pool = |n: usize| {
+        json!({
+            "apiVersion": "spiderpool.spidernet.io/v2beta1",
+            "kind": "SpiderIPPool",
+            "metadata": {"name": format!("pool-{n:04}")},
+            "spec": {
+                "subnet": "10.0.0.0/8", "ips": [format!("10.{}.{}.1-10.{}.{}.250", n / 250, n % 250, n / 250, n % 250)],
+                "default": true,
+                "podAffinity": {"matchLabels": {"pod.example.com/key-03": format!("{:012}", 3)}},
+            },
+        })
+    };
+    (0..count).map(|n| serde_json::from_value(pool(n)).unwrap()).collect()
+}
+
+fn question(count: usize) -> Question {
+    let pools = pools(count);
+    let usable = |pool: &SpiderIPPool| {
+        IpSet::parse(spiderpool_ip::Family::V4, pool.spec.ips.iter().map(String::as_str)).unwrap()
+    };
+    Question {
+        context: context(),
+        cni: Cni {
+            interface_name: "eth0".into(),
+            default_ipv4_pools: Vec::new(),
+            default_ipv6_pools: Vec::new(),
+            clean_gateway: false,
+            match_master_subnet: false,
+        },
+        pools: Arc::new(PoolIndex::new(pools.iter().map(|pool| (pool, usable(pool))))),
+        room: Box::new(|_| Room { total: 250, free: 200 }),
+        masters: Box::new(|_| Ok(Vec::new())),
+    }
+}
