@@ -11,9 +11,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use spiderpool_cni_plugin::agent::{Agent, AgentError, Method};
+use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse, IpamDelArgs};
-use spiderpool_wire::path;
 use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
+use spiderpool_wire::{ErrorCode, path};
 use tempfile::TempDir;
 
 use crate::Dist;
@@ -231,6 +232,20 @@ impl Host {
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationSummary> {
         self.agent().get(path::ALLOCATIONS, &(), PATIENCE).expect("allocations")
+    }
+
+    /// What a pod has, by its endpoint; none when it has no endpoint.
+    ///
+    /// # Panics
+    /// The agent does not say.
+    #[must_use]
+    pub fn endpoint(&self, namespace: &str, pod: &str) -> Option<WorkloadEndpointStatus> {
+        let args = WorkloadEndpointArgs { pod_namespace: namespace.into(), pod_name: pod.into() };
+        match self.agent().get(path::WORKLOAD_ENDPOINT, &args, PATIENCE) {
+            Ok(endpoint) => Some(endpoint),
+            Err(AgentError::Said { code: ErrorCode::NotFound, .. }) => None,
+            Err(error) => panic!("endpoint of {namespace}/{pod}: {error}"),
+        }
     }
 
     /// All pools.
