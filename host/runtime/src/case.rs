@@ -8,10 +8,11 @@ use spiderpool_wire::explain::{
     Verdict as WireVerdict,
 };
 
-use crate::bindings::{Demand, Nic, Pool, Source, Step, Subject, Verdict};
+use crate::bindings::{Demand, Nic, Pool, Source, Step, Verdict};
 use crate::conv;
 use crate::decide::{Failed, Stopped};
 use crate::decision::{DecideCause, Decision, Pick, Question};
+use crate::guest::Subject;
 use crate::loaded::Policy;
 use crate::pools::{PoolEntry, PoolIndex};
 
@@ -150,26 +151,28 @@ pub(crate) fn judge(cases: &mut [Case], chain: &[&Arc<Policy>], question: &Quest
         by_nic.entry(key).or_default().extend(&mut case.candidates);
     }
     for ((nic, match_master), mut candidates) in by_nic {
-        let subject = subject(nic, match_master, question)?;
+        let nic = look_at(nic, match_master, question)?;
+        let subject = Subject { context: &question.context, nic: &nic };
         for policy in chain {
             candidates.retain(|candidate| candidate.refused.is_none());
             if candidates.is_empty() {
                 break;
             }
-            judge_by(policy, &subject, &mut candidates)?;
+            judge_by(policy, subject, &mut candidates)?;
         }
     }
     Ok(())
 }
 
-fn subject(nic: String, match_master: bool, question: &Question) -> Result<Subject, DecideCause> {
+/// The interface, with the addresses of its parent device where they count.
+fn look_at(nic: String, match_master: bool, question: &Question) -> Result<Nic, DecideCause> {
     let masters = match_master.then(|| (question.masters)(&nic)).transpose();
     let masters = masters.map_err(|why| DecideCause::Master { nic: nic.clone(), why })?;
     let master_addresses = masters.map(|masters| masters.into_iter().map(conv::address).collect());
-    Ok(Subject { context: question.context.clone(), nic: Nic { name: nic, master_addresses } })
+    Ok(Nic { name: nic, master_addresses })
 }
 
-fn judge_by(policy: &Arc<Policy>, subject: &Subject, candidates: &mut [&mut Candidate]) -> Result<(), Failed> {
+fn judge_by(policy: &Arc<Policy>, subject: Subject<'_>, candidates: &mut [&mut Candidate]) -> Result<(), Failed> {
     let pools: Vec<&Pool> = candidates.iter().map(|candidate| &candidate.pool.record).collect();
     let verdicts = policy.judge(subject, &pools).map_err(Failed::of(policy))?;
     for (candidate, verdict) in candidates.iter_mut().zip(verdicts) {
@@ -204,7 +207,7 @@ pub(crate) fn would_admit(policy: &Policy, decision: &Decision, question: &Quest
             step.choices.iter().filter_map(|(name, _)| question.pools.get(name)).collect();
         let records: Vec<&Pool> = entries.iter().map(|entry| &entry.record).collect();
         let nic = Nic { name: step.nic.clone(), master_addresses: None };
-        let verdicts = policy.judge(&Subject { context: question.context.clone(), nic }, &records);
+        let verdicts = policy.judge(Subject { context: &question.context, nic: &nic }, &records);
         verdicts.is_ok_and(|verdicts| verdicts.iter().all(|verdict| matches!(verdict, Verdict::Admit(_))))
     })
 }

@@ -6,11 +6,12 @@ use spiderpool_crd::policy::ExtensionPoint;
 use spiderpool_wire::explain::{DemandExplanation, Explanation};
 use tracing::{info, warn};
 
-use crate::bindings::{Admitted, Context, Judged, Refusal, RefusalKind, Request, Step};
+use crate::bindings::{Admitted, Context, Judged, Refusal, RefusalKind, Step};
 use crate::case::{self, Case};
 use crate::conv;
 use crate::decision::{DecideCause, DecideError, Decision, PlannedStep, Question};
 use crate::failure::CallFailure;
+use crate::guest::Request;
 use crate::loaded::Policy;
 use crate::set::{Asker, PolicySet};
 
@@ -72,7 +73,6 @@ impl From<DecideCause> for Stopped {
 /// One run through the chains.
 struct Attempt<'a> {
     question: &'a Question,
-    request: &'a Request,
     cases: Vec<Case>,
 }
 
@@ -85,12 +85,11 @@ impl PolicySet {
     /// # Errors
     /// See [`DecideError`].
     pub fn decide(&self, question: &Question) -> Result<Decision, DecideError> {
-        let request = Request { context: question.context.clone(), cni: question.cni.clone() };
         let mut without: Vec<Arc<Policy>> = Vec::new();
         let mut last = None;
         loop {
             let asker = Asker { pod: Some(&question.context), without: &without };
-            let mut attempt = Attempt { question, request: &request, cases: Vec::new() };
+            let mut attempt = Attempt { question, cases: Vec::new() };
             let cause = match self.enforced(ExtensionPoint::Allocation, asker).first() {
                 None => last.map_or_else(nobody, Failed::cause),
                 Some(policy) => match self.attempt(&mut attempt, policy, asker) {
@@ -111,7 +110,8 @@ impl PolicySet {
     }
 
     fn attempt(&self, attempt: &mut Attempt<'_>, policy: &Arc<Policy>, asker: Asker<'_>) -> Result<Vec<Step>, Stopped> {
-        let Attempt { question, request, cases } = attempt;
+        let Attempt { question, cases } = attempt;
+        let request = Request { context: &question.context, cni: &question.cni };
         let failed = Failed::of(policy);
         let demands = policy.candidates(request).map_err(&failed)?.map_err(|refusal| refused(policy, refusal))?;
         *cases = case::open(demands, &question.pools)?;
@@ -124,10 +124,9 @@ impl PolicySet {
 
     /// Asks the shadow policies what they would have said, and counts differences.
     pub(crate) fn compare_shadows(&self, question: &Question, decision: &Decision) {
-        let request = Request { context: question.context.clone(), cni: question.cni.clone() };
         let pod = Some(&question.context);
         for policy in self.shadows(ExtensionPoint::Allocation, pod) {
-            let mut attempt = Attempt { question, request: &request, cases: Vec::new() };
+            let mut attempt = Attempt { question, cases: Vec::new() };
             let steps = self.attempt(&mut attempt, policy, Asker { pod, without: &[] }).ok();
             let same =
                 steps.is_some_and(|steps| self::decision(question, &attempt.cases, steps).steps == decision.steps);

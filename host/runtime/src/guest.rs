@@ -3,18 +3,34 @@
 use std::marker::PhantomData;
 
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, TypedFunc,
+    Component, ComponentExportIndex, ComponentNamedList, ComponentType, Instance, InstancePre, Lift, Lower, TypedFunc,
 };
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::bindings::{
-    Demand, Facts, Judged, Outcome, Pool, Problem, Proposal, Refusal, Request, Step, Subject, Verdict,
+    Cni, Context, Demand, Facts, Judged, Nic, Outcome, Pool, Problem, Proposal, Refusal, Step, Verdict,
 };
 use crate::engine::{Bounds, SLOTS, Sandbox, set_deadline};
 use crate::failure::{CallFailure, LoadError};
 use crate::inspect::{self, Inspection};
 use crate::limits::Limits;
 use crate::metrics::Meter;
+
+/// `affinity.subject`, lent: a context has about a hundred texts, which nobody wants to copy for a call.
+#[derive(Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Subject<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) nic: &'a Nic,
+}
+
+/// `allocation.request`, lent.
+#[derive(Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Request<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) cni: &'a Cni,
+}
 
 /// A function of the contract: its name, and what crosses the border. Arguments are lent, never copied on this side.
 pub(crate) trait Function {
@@ -39,9 +55,9 @@ macro_rules! function {
 }
 
 function!(Check, "settings", "check", (&'a str,), Result<(), Vec<Problem>>);
-function!(Judge, "affinity", "judge", (&'a str, &'a Subject, &'a [&'a Pool]), Vec<Verdict>);
-function!(Candidates, "allocation", "candidates", (&'a str, &'a Request), Result<Vec<Demand>, Refusal>);
-function!(Arrange, "allocation", "arrange", (&'a str, &'a Request, &'a [Judged]), Result<Vec<Step>, Refusal>);
+function!(Judge, "affinity", "judge", (&'a str, Subject<'a>, &'a [&'a Pool]), Vec<Verdict>);
+function!(Candidates, "allocation", "candidates", (&'a str, Request<'a>), Result<Vec<Demand>, Refusal>);
+function!(Arrange, "allocation", "arrange", (&'a str, Request<'a>, &'a [Judged]), Result<Vec<Step>, Refusal>);
 function!(Review, "validation", "review", (&'a str, &'a Proposal, &'a Facts), Outcome);
 
 /// Where a component exports a function that was seen to have the contract's shape.

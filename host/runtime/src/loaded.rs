@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use spiderpool_crd::policy::{ExtensionPoint, OnFailure, PolicyMode, PolicyScope};
 
-use crate::bindings::{
-    Context, Demand, Facts, Judged, Outcome, Pool, Proposal, Refusal, Request, Step, Subject, Verdict,
-};
+use crate::bindings::{Context, Demand, Facts, Judged, Outcome, Pool, Proposal, Refusal, Step, Verdict};
 use crate::failure::{CallFailure, LoadError};
-use crate::guest::{Export, Function, Guest};
+use crate::guest::{Export, Function, Guest, Request, Subject};
 use crate::inspect::Inspection;
 use crate::limits::Limits;
 use crate::load::PolicySource;
@@ -64,12 +62,12 @@ impl Policy {
     }
 
     /// One verdict per pool, in order.
-    pub(crate) fn judge(&self, subject: &Subject, pools: &[&Pool]) -> Result<Vec<Verdict>, CallFailure> {
+    pub(crate) fn judge(&self, subject: Subject<'_>, pools: &[&Pool]) -> Result<Vec<Verdict>, CallFailure> {
         let params = (&*self.settings, subject, pools);
         self.ask(|guest| &guest.judge, params, |(verdicts,)| answer::verdicts(verdicts, pools.len()))
     }
 
-    pub(crate) fn candidates(&self, request: &Request) -> Result<Result<Vec<Demand>, Refusal>, CallFailure> {
+    pub(crate) fn candidates(&self, request: Request<'_>) -> Result<Result<Vec<Demand>, Refusal>, CallFailure> {
         let params = (&*self.settings, request);
         self.ask(
             |guest| &guest.candidates,
@@ -84,7 +82,7 @@ impl Policy {
     /// One step per demand, in order.
     pub(crate) fn arrange(
         &self,
-        request: &Request,
+        request: Request<'_>,
         judged: &[Judged],
         pools: &PoolIndex,
     ) -> Result<Result<Vec<Step>, Refusal>, CallFailure> {

@@ -8,6 +8,7 @@ use spiderpool_wire::summary::{PolicyPhase, PolicySummary};
 
 use crate::bindings::{Context, Pool, Subject, Verdict};
 use crate::failure::{CallFailure, LoadError};
+use crate::guest;
 use crate::load::interface;
 use crate::loaded::Policy;
 
@@ -59,7 +60,8 @@ impl PolicySet {
     /// the chain.
     #[must_use]
     pub fn judge(&self, policy: &str, subject: &Subject, pools: &[&Pool]) -> Option<Result<Vec<Verdict>, CallFailure>> {
-        Some(self.accepted(policy)?.judge(subject, pools))
+        let Subject { context, nic } = subject;
+        Some(self.accepted(policy)?.judge(guest::Subject { context, nic }, pools))
     }
 
     /// How many policies can be asked.

@@ -2,9 +2,10 @@
 
 use crate::bindings::{
     Admitted, Cidr, Cluster, Cni, Context, Demand, Facts, Family, IpAddress, IpRange, Judged, Moment, Namespace, Nic,
-    Node, Operation, Pod, Pool, Proposal, Request, Source, Subject,
+    Node, Operation, Pod, Pool, Proposal, Source,
 };
 use crate::failure::LoadError;
+use crate::guest::{Request, Subject};
 use crate::loaded::Policy;
 use crate::pools::PoolIndex;
 use spiderpool_crd::policy::ExtensionPoint;
@@ -13,15 +14,16 @@ use spiderpool_crd::policy::ExtensionPoint;
 pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
     policy.check_settings()?;
     let failed = |function| move |failure| LoadError::Trial { function, failure };
+    let (context, cni) = (&context(), &cni());
     if policy.points.contains(&ExtensionPoint::Affinity) {
-        let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
-        policy.judge(&subject, &[&pool()]).map_err(failed("affinity.judge"))?;
+        let nic = &Nic { name: "eth0".into(), master_addresses: None };
+        policy.judge(Subject { context, nic }, &[&pool()]).map_err(failed("affinity.judge"))?;
     }
     if policy.points.contains(&ExtensionPoint::Allocation) {
-        let request = Request { context: context(), cni: cni() };
-        let demands = policy.candidates(&request);
+        let request = Request { context, cni };
+        let demands = policy.candidates(request);
         let _refusal = demands.map_err(failed("allocation.candidates"))?.err();
-        let steps = policy.arrange(&request, &[judged()], &PoolIndex::default());
+        let steps = policy.arrange(request, &[judged()], &PoolIndex::default());
         let _refusal = steps.map_err(failed("allocation.arrange"))?.err();
     }
     if policy.points.contains(&ExtensionPoint::Validation) {
