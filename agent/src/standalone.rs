@@ -48,6 +48,8 @@ async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let admission = PolicyAdmission { policies: policies.clone(), ledger: ledger.clone(), config: config.clone() };
     let folder = CatalogFolder::watch(&args.manifests, Arc::new(admission))?;
 
+    // Before anybody is answered: until the handlers are there, a signal ends the process in the middle of its work.
+    let asked_to_stop = asked_to_stop()?;
     let stop = CancellationToken::new();
     let view = follow(folder.subscribe(), stop.clone());
     let agent = Arc::new(Agent {
@@ -73,7 +75,7 @@ async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
         observe::serve_health(health, Arc::clone(&agent), stopped()),
         observe::serve_metrics(metrics, Arc::new(registry), stopped()),
         async {
-            asked_to_stop().await?;
+            asked_to_stop.await;
             info!("stopping: requests that have begun are answered");
             stop.cancel();
             Ok(())
@@ -84,14 +86,16 @@ async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     served.map(drop).context("serve")
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
+/// Waits for SIGTERM or SIGINT, from now on.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => (),
-        _ = interrupt.recv() => (),
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+    })
 }
 
 /// Turns each catalog into a view, and says what is wrong with manifests.
