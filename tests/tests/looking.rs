@@ -1,5 +1,4 @@
 //! `spiderpoolctl` shows people what is so, and a refusal says the same wherever it is seen.
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use std::fs;
 use std::process::Output;
