@@ -72,6 +72,27 @@ fn components_and_manifests_come_into_force_change_and_go() {
 }
 
 #[test]
+fn a_component_that_is_replaced_takes_over_and_one_that_goes_away_is_told() {
+    use PolicyPhase::{Failed, Ready};
+    let watched = Watched::new();
+    let digest = || watched.own().first().and_then(|policy| policy.digest.clone());
+    watched.write("mine.wasm", guest::ranking(1));
+    watched.write("a.yaml", manifest("mine", "mine.wasm", 7));
+    watched.wait_for(&[("mine", 7, Ready)]);
+    let (before, begun) = (digest(), Instant::now());
+    watched.write("mine.wasm", guest::ranking(2));
+    while digest() == before {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", watched.own());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    watched.wait_for(&[("mine", 7, Ready)]);
+    fs::remove_file(watched.path.join("mine.wasm")).unwrap();
+    watched.wait_for(&[("mine", 7, Failed)]);
+    let message = &watched.own()[0].message;
+    assert!(message.contains("mine.wasm: No such file") && message.contains("stays in force"), "{message}");
+}
+
+#[test]
 fn a_manifest_with_a_mistake_leaves_what_it_said_before_in_force() {
     use PolicyPhase::Ready;
     let watched = Watched::new();
