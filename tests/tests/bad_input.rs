@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 use spiderpool_tests::manifests::{pod, pool};
 use spiderpool_tests::{Host, HostOptions, Namespace, Plugin, Pod};
+use spiderpool_wire::ipam::IpamAddArgs;
 
 const IPPOOL: &str = "ipam.spidernet.io/ippool";
 
@@ -179,23 +180,30 @@ fn a_full_disk_fails_adds_and_loses_nothing() {
     let ballast = disk.0.join("ballast");
     // As much as fits: the error is the point.
     let _ = fs::write(&ballast, vec![0_u8; 9 << 20]);
-    let mut refused = None;
-    for number in 0..400 {
-        let answer = plugin.add(&Pod::named(&format!("p{number}")));
-        if !answer.ok {
-            refused = Some(answer.error().1);
-            break;
-        }
-    }
-    if let Some(text) = refused {
-        assert!(text.contains("disk") || text.contains("space"), "{text}");
-    }
+    // The file has some room of its own before it has to grow.
+    let refused = (0..5000).find_map(|number| {
+        let args = IpamAddArgs {
+            container_id: format!("c{number}"),
+            if_name: "eth0".into(),
+            pod_namespace: "default".into(),
+            pod_name: format!("p{number}"),
+            pod_uid: format!("u{number}"),
+            ..IpamAddArgs::default()
+        };
+        host.allocate(&args).err()
+    });
+    let held = host.allocations();
+    let (code, text) = plugin.add(&Pod::named("refused")).error();
+    assert_eq!((code, refused.expect("the disk is full").to_string().contains("ledger.redb")), (100, true), "{text}");
+    assert!(text.contains("ledger.redb") && text.contains("make room on that file system"), "{text}");
+    assert_eq!(host.allocations(), held, "the refused ones hold nothing");
     fs::remove_file(&ballast).unwrap();
     assert_eq!(plugin.add(&Pod::named("first")).addresses(), first);
     assert!(plugin.add(&Pod::named("later")).ok);
+    let held = host.allocations();
     host.kill();
     host.run();
-    assert_eq!(plugin.add(&Pod::named("first")).addresses(), first);
+    assert_eq!(host.allocations(), held);
     drop(host);
 }
 
