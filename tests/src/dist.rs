@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 pub struct Dist(PathBuf);
 
 impl Dist {
-    /// The installation under test: `$SPIDERPOOL_DIST`, else the one that `cargo xtask dist --debug` made.
+    /// The installation under test: `$SPIDERPOOL_DIST`, else what `cargo xtask dist --debug` made; for benchmarks, what
+    /// `cargo xtask dist` made.
     ///
     /// # Panics
     /// There is none.
@@ -14,9 +15,14 @@ impl Dist {
     pub fn find() -> Self {
         let target =
             || env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).unwrap_or_else(|| manifest_dir().join("../target"));
-        let folder = env::var_os("SPIDERPOOL_DIST").map(PathBuf::from).unwrap_or_else(|| target().join("dist-debug"));
+        let (name, command) = if cfg!(debug_assertions) {
+            ("dist-debug", "cargo xtask dist --debug")
+        } else {
+            ("dist", "cargo xtask dist")
+        };
+        let folder = env::var_os("SPIDERPOOL_DIST").map(PathBuf::from).unwrap_or_else(|| target().join(name));
         let agent = folder.join("bin/spiderpool-agent");
-        assert!(agent.exists(), "{} is missing: run `cargo xtask dist --debug`", agent.display());
+        assert!(agent.exists(), "{} is missing: run `{command}`", agent.display());
         Self(folder)
     }
 
