@@ -11,7 +11,7 @@ const WAYS: [(&str, &str, &[&str]); 11] = [
     ("spin", "affinity", &["make it do less, or raise limits."]),
     ("hog", "affinity", &["MiB of memory", "limits.memoryMiB"]),
     ("recurse", "affinity", &["stack", "recurse less"]),
-    ("panic", "affinity", &["it trapped", "it panicked"]),
+    ("panic", "affinity", &["it trapped", "it panicked in spiderpool_guest_misbehave::"]),
     ("out-of-bounds", "affinity", &["trapped"]),
     ("too-few-verdicts", "affinity", &["its answer is wrong", "verdicts"]),
     ("million-verdicts", "affinity", &["answer"]),

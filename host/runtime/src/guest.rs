@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use rustc_demangle::demangle;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, ComponentType, Instance, InstancePre, Lift, Lower, TypedFunc,
 };
@@ -200,9 +201,9 @@ fn name_failure(error: &wasmtime::Error, store: &Store<Bounds>, limits: &Limits)
 
 /// The innermost function of the policy's own, for its author: below it is only how its language panics.
 fn place(error: &wasmtime::Error) -> String {
-    const RUNTIME: [&str; 8] = ["core::", "std::", "alloc::", "rust_", "__rust", "_ZN", "<core::", "<alloc::"];
+    const RUNTIME: [&str; 7] = ["core::", "std::", "alloc::", "rust_", "__rust", "<core::", "<alloc::"];
     let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
-    let mut names = frames.iter().filter_map(|frame| frame.func_name());
-    let own = names.find(|name| !RUNTIME.iter().any(|prefix| name.starts_with(prefix)) && !name.contains("panic"));
+    let mut names = frames.iter().filter_map(|frame| Some(format!("{:#}", demangle(frame.func_name()?))));
+    let own = names.find(|name| !RUNTIME.iter().any(|prefix| name.starts_with(prefix)));
     own.map(|name| format!(" in {name}")).unwrap_or_default()
 }

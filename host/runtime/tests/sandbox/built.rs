@@ -24,7 +24,7 @@ fn every_way_to_misbehave_is_named_and_the_next_call_works() {
         ("spin", "used up its 2000000 units of fuel"),
         ("hog", "more than 16 MiB of memory"),
         ("recurse", "its stack of 256 KiB"),
-        ("panic", "it panicked in "),
+        ("panic", "it panicked in spiderpool_guest_misbehave::"),
         ("out-of-bounds", "out of bounds memory access in "),
         ("empty", "no demand, and no refusal"),
         ("unknown-pool", "pool \"nobody-asked-about-me\", which it was not asked about"),
