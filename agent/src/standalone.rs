@@ -67,7 +67,14 @@ async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let health = observe::listen(args.health_address, "--health-address").await?;
     let metrics = observe::listen(args.metrics_address, "--metrics-address").await?;
     let socket = server::bind(&args.socket)?;
-    info!(socket = %args.socket.display(), node = agent.node, status = agent.status().reason, "serving");
+    info!(
+        socket = %args.socket.display(),
+        health = %health.local_addr()?,
+        metrics = %metrics.local_addr()?,
+        node = agent.node,
+        status = agent.status().reason,
+        "serving"
+    );
 
     let stopped = || stop.clone().cancelled_owned();
     let served = tokio::try_join!(

@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -40,7 +40,6 @@ pub struct Host {
     options: HostOptions,
     folder: TempDir,
     agent: Option<Child>,
-    metrics: u16,
 }
 
 impl Host {
@@ -70,8 +69,7 @@ impl Host {
         let folder = tempfile::Builder::new().prefix("spiderpool-test.").tempdir().expect("a temporary folder");
         fs::create_dir_all(folder.path().join("manifests/policies")).expect("folders");
         fs::write(folder.path().join("conf.yml"), format!("enableIPv4: true\n{}", options.conf)).expect("conf.yml");
-        let metrics = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port").port();
-        let host = Self { dist: Dist::find(), options, folder, agent: None, metrics };
+        let host = Self { dist: Dist::find(), options, folder, agent: None };
         host.write("manifests.yaml", manifests);
         host
     }
@@ -114,9 +112,17 @@ impl Host {
         let node = if self.options.node.is_empty() { "node1" } else { &self.options.node };
         let mut command = Command::new(self.dist.bin("spiderpool-agent"));
         command
-            .args(["standalone", "--log-format", "text", "--health-address", "127.0.0.1:0", "--node-name", node])
-            .arg("--metrics-address")
-            .arg(format!("127.0.0.1:{}", self.metrics))
+            .args([
+                "standalone",
+                "--log-format",
+                "text",
+                "--health-address",
+                "127.0.0.1:0",
+                "--metrics-address",
+                "127.0.0.1:0",
+                "--node-name",
+                node,
+            ])
             .arg("--manifests")
             .arg(self.path("manifests"))
             .arg("--data")
@@ -305,7 +311,10 @@ impl Host {
     /// It does not answer.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.metrics)).expect("the port of metrics");
+        let log = self.log();
+        let address =
+            log.split("metrics=").last().and_then(|rest| rest.split_whitespace().next()).expect("it says where");
+        let mut connection = TcpStream::connect(address).expect("the port of metrics");
         connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").expect("it reads");
         let mut text = String::new();
         connection.read_to_string(&mut text).expect("it answers");
