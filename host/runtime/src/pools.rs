@@ -60,7 +60,9 @@ impl PoolIndex {
         Self { by_name, defaults }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<PoolEntry>> {
+    /// The pool of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<PoolEntry>> {
         self.by_name.get(name)
     }
 
