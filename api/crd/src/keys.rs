@@ -100,7 +100,8 @@ pub const AFFINITY_APP_NAME: &str = "ipam.spidernet.io/app-name";
 
 /// The pool that the block belongs to.
 pub const LABEL_BLOCK_POOL: &str = "ipam.spidernet.io/block-pool";
-/// `true` on a block without room, so that looking for room lists the others only.
+/// On a block without room: a hash of the addresses that its pool could use of it, so that looking for room passes over
+/// it as long as these stay the same. Empty or absent: there may be room.
 pub const LABEL_BLOCK_FULL: &str = "ipam.spidernet.io/block-full";
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 pub mod block;
 pub mod catalog;
 mod endpoint;
+pub mod kube;
 mod ledger;
 mod local;
 mod space;

@@ -1,0 +1,3 @@
+//! `spiderpool-controller`: keeps what people see of pools current.
+
+fn main() {}

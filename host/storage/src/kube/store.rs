@@ -1,0 +1,215 @@
+//! What the engine asks of the API server, and no more: two small traits, so that the same engine runs against a real
+//! API server and against a simulated one that loses replies.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
+use spiderpool_crd::{SpiderEndpointStatus, SpiderIPBlockSpec};
+use spiderpool_ip::Block;
+
+use crate::{BoxFuture, Endpoint};
+
+/// Which block: blocks belong to pools, and two pools that touch the same 256 addresses have one each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockId {
+    /// The pool's name.
+    pub pool: String,
+    /// The block.
+    pub block: Block,
+}
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of pool {}", self.block, self.pool)
+    }
+}
+
+/// A block as it was stored at some moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredBlock {
+    /// `metadata.resourceVersion`: equal versions mean equal content.
+    pub version: String,
+    /// Who holds what.
+    pub spec: SpiderIPBlockSpec,
+    /// The mark that a writer left when it took the last address.
+    pub full: Option<FullMark>,
+}
+
+/// Says that a block had no address left for a pool that could use exactly these addresses of it: a pool whose addresses
+/// were changed since has another mark, and looks again. The value of the label
+/// [`LABEL_BLOCK_FULL`](spiderpool_crd::keys::LABEL_BLOCK_FULL).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FullMark(pub String);
+
+/// One address changes hands. It happens only if the address is in the state `from` at that moment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Free → held.
+    Take {
+        /// The address: neither held nor quarantined.
+        address: IpAddr,
+        /// Who gets it.
+        to: BlockAllocation,
+    },
+    /// Held → held by somebody else, or by the same in another sandbox.
+    Move {
+        /// The address.
+        address: IpAddr,
+        /// Who must hold it: `podUid`, `interface` and `containerID` are compared.
+        from: BlockAllocation,
+        /// Who gets it.
+        to: BlockAllocation,
+    },
+    /// Held → free.
+    Free {
+        /// The address.
+        address: IpAddr,
+        /// Who must hold it, compared as above.
+        from: BlockAllocation,
+    },
+    /// Held or free → not given out for a while.
+    Rest {
+        /// The address.
+        address: IpAddr,
+        /// Who must hold it; none: it must be free.
+        from: Option<BlockAllocation>,
+        /// Until when, and why.
+        rest: Quarantine,
+    },
+    /// Quarantined → free.
+    Wake {
+        /// The address.
+        address: IpAddr,
+        /// What must be written there now.
+        from: Quarantine,
+    },
+}
+
+/// Blocks, changed one by one, each change as a whole or not at all.
+///
+/// Nothing here retries: the engine does, because it knows what a retry may cost.
+pub trait BlockStore: Send + Sync {
+    /// A block as it is now; none if it was never used.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn get<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<Option<StoredBlock>, StoreError>>;
+
+    /// The blocks of a pool, each not older than this call.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn blocks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<StoredBlock>, StoreError>>;
+
+    /// Every block of every pool, each not older than this call; for the start of an agent.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn all_blocks(&self) -> BoxFuture<'_, Result<Vec<StoredBlock>, StoreError>>;
+
+    /// Version and mark of the blocks of a pool that exist, without their content: cheap for the largest pool.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>>;
+
+    /// Makes a block. A pool that Spiderpool served before has its addresses in the pool's `status.allocatedIPs`: the
+    /// block starts with those of them that are the block's.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being
+    /// deleted.
+    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
+
+    /// Makes all changes in one step, or none, and sets the mark. Others may change other addresses of the block at the
+    /// same time without either failing.
+    ///
+    /// # Errors
+    /// [`ChangeError::Lost`] when any address was not in the state that its change demands.
+    fn change<'a>(
+        &'a self,
+        id: &'a BlockId,
+        changes: &'a [Change],
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>>;
+}
+
+/// The records that people and other programs read.
+pub trait EndpointStore: Send + Sync {
+    /// Writes what the pod has. What an earlier pod of that name left is replaced.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Removes the record of the pod of that uid. None is success; that of another uid stays.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn remove<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The records of pods of a node, for the start of an agent.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn of_node<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Vec<RecordedEndpoint>, StoreError>>;
+}
+
+/// A pod that has, or had, a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// A record as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedEndpoint {
+    /// Whose it is.
+    pub pod: PodRef,
+    /// What it says.
+    pub status: SpiderEndpointStatus,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The object is there already.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// The object, or what it belongs to, is not there or is being deleted.
+    #[error("{0} does not exist or is being deleted")]
+    Gone(String),
+    /// The API server asks to wait. Nothing was changed.
+    #[error("the API server is busy and asks to wait {after:?}")]
+    Throttled {
+        /// How long.
+        after: Duration,
+    },
+    /// The request did not get there. Nothing was changed.
+    #[error("the API server cannot be reached: {0}")]
+    Unreachable(String),
+    /// Nobody knows whether something was changed: the request may have been done, may be done later, or never.
+    #[error("the API server did not answer: {0}")]
+    Unknown(String),
+    /// The API server does not do it, and will not if asked again.
+    #[error("the API server refuses: {0}")]
+    Refused(String),
+}
+
+/// Why a block was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// An address was not in the state that its change demands; read the block again. Nothing was changed.
+    #[error("an address of the block has changed hands meanwhile")]
+    Lost,
+    /// See there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
