@@ -1,12 +1,13 @@
 //! From Kubernetes objects and native addresses to the contract's records, and back.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use spiderpool_crd::SpiderIPPool;
 use spiderpool_ip::IpSet;
 
-use crate::bindings::{Cidr, Family, IpAddress, IpRange, Operator, Pool, Requirement, Selector};
+use crate::bindings::{Cidr, Family, IpAddress, IpRange, Labels, Operator, Pool, Requirement, Selector};
 
 /// A family, for the contract.
 #[must_use]
@@ -68,20 +69,19 @@ pub fn cidr(cidr: spiderpool_ip::Cidr) -> Cidr {
 pub fn pool(object: &SpiderIPPool) -> Option<Pool> {
     let spec = &object.spec;
     let subnet = spec.cidr().ok()?;
-    let labels = object.metadata.labels.iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     Some(Pool {
         name: object.metadata.name.clone()?,
         family: family(subnet.family()),
         subnet: cidr(subnet),
         is_default: spec.is_default(),
-        node_names: spec.node_name.clone(),
+        node_names: said(spec.node_name.clone()),
         node_affinity: spec.node_affinity.as_ref().map(selector),
-        namespace_names: spec.namespace_name.clone(),
+        namespace_names: said(spec.namespace_name.clone()),
         namespace_affinity: spec.namespace_affinity.as_ref().map(selector),
         pod_affinity: spec.pod_affinity.as_ref().map(selector),
-        multus_names: spec.multus_name.clone(),
-        labels,
-        extra: Vec::new(),
+        multus_names: said(spec.multus_name.clone()),
+        labels: said(pairs(object.metadata.labels.as_ref())),
+        extra: None,
     })
 }
 
@@ -91,11 +91,19 @@ pub fn pool(object: &SpiderIPPool) -> Option<Pool> {
 /// misspelt rule serves nobody rather than everybody.
 #[must_use]
 pub fn selector(selector: &LabelSelector) -> Selector {
-    let labels = selector.match_labels.iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
     Selector {
-        match_labels: labels.collect(),
-        match_expressions: selector.match_expressions.iter().flatten().map(requirement).collect(),
+        match_labels: said(pairs(selector.match_labels.as_ref())),
+        match_expressions: said(selector.match_expressions.iter().flatten().map(requirement).collect()),
     }
+}
+
+/// None for an empty list, as the contract wants it where most lists are empty.
+fn said<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn pairs(map: Option<&BTreeMap<String, String>>) -> Labels {
+    map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn requirement(requirement: &LabelSelectorRequirement) -> Requirement {

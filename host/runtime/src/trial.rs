@@ -75,14 +75,14 @@ fn pool() -> Pool {
         family: Family::Ipv4,
         subnet: subnet(),
         is_default: true,
-        node_names: Vec::new(),
+        node_names: None,
         node_affinity: None,
-        namespace_names: Vec::new(),
+        namespace_names: None,
         namespace_affinity: None,
         pod_affinity: None,
-        multus_names: Vec::new(),
-        labels: Vec::new(),
-        extra: Vec::new(),
+        multus_names: None,
+        labels: None,
+        extra: None,
     }
 }
 

@@ -17,12 +17,13 @@ const NAME: &str = "ipam.spidernet.io/app-name";
 
 /// Whether the pool was created for one application.
 pub(crate) fn owns(pool: &Pool) -> bool {
-    value(&pool.labels, OWNER_LABEL).is_some()
+    pool.labels.as_ref().is_some_and(|labels| value(labels, OWNER_LABEL).is_some())
 }
 
 /// Why the pod is not of the application that `affinity` describes; none when it is.
 pub(crate) fn mismatch(affinity: &Selector, pod: &Pod) -> Option<String> {
-    let wanted = [GROUP, VERSION, KIND, NAMESPACE, NAME].map(|key| value(&affinity.match_labels, key));
+    let wanted = [GROUP, VERSION, KIND, NAMESPACE, NAME]
+        .map(|key| affinity.match_labels.as_ref().and_then(|labels| value(labels, key)));
     let found = application(pod);
     if wanted == found.map(Some) {
         return None;

@@ -9,11 +9,11 @@ use spiderpool_policy_guide::types::Pool;
 pub(crate) fn of(pool: &Pool) -> i32 {
     let named = [
         pool.pod_affinity.is_some(),
-        !pool.node_names.is_empty(),
+        pool.node_names.is_some(),
         pool.node_affinity.is_some(),
-        !pool.namespace_names.is_empty(),
+        pool.namespace_names.is_some(),
         pool.namespace_affinity.is_some(),
-        !pool.multus_names.is_empty(),
+        pool.multus_names.is_some(),
     ];
     named.into_iter().fold(0, |rank, named| rank * 2 + i32::from(named))
 }

@@ -35,7 +35,7 @@ impl<'a> Rules<'a> {
         let place = Place { noun: "node", name: &node.name, labels: &node.labels };
         place
             .refusal(
-                Field { name: "nodeName", names: &pool.node_names },
+                Field { name: "nodeName", names: pool.node_names.as_deref() },
                 Field { name: "nodeAffinity", names: pool.node_affinity.as_ref() },
             )
             .map(|message| reason(ReasonKind::Node, message))
@@ -47,7 +47,7 @@ impl<'a> Rules<'a> {
         let place = Place { noun: "namespace", name: &namespace.name, labels: &namespace.labels };
         place
             .refusal(
-                Field { name: "namespaceName", names: &pool.namespace_names },
+                Field { name: "namespaceName", names: pool.namespace_names.as_deref() },
                 Field { name: "namespaceAffinity", names: pool.namespace_affinity.as_ref() },
             )
             .map(|message| reason(ReasonKind::Namespace, message))
@@ -67,20 +67,18 @@ impl<'a> Rules<'a> {
 
     /// Entries of `multusName` without a namespace belong to the one that Spiderpool is installed in.
     fn network(&self, pool: &Pool) -> Option<Reason> {
-        if pool.multus_names.is_empty() {
-            return None;
-        }
+        let names = pool.multus_names.as_ref()?;
         let network = match self.network.get_or_init(|| networks::of(self.subject)) {
             Ok(network) => network,
             Err(reason) => return Some(reason.clone()),
         };
         let home = &self.subject.context.cluster.install_namespace;
-        if pool.multus_names.iter().any(|entry| network.is_called(entry, home)) {
+        if names.iter().any(|entry| network.is_called(entry, home)) {
             return None;
         }
         let message = [
             "the pool serves only interfaces of the networks ",
-            &phrase::listing(&pool.multus_names),
+            &phrase::listing(names),
             " (spec.multusName), and ",
             &self.subject.nic.name,
             " is of `",
@@ -125,15 +123,15 @@ struct Field<T> {
 
 impl Place<'_> {
     /// Names, where there are any, decide alone; otherwise labels.
-    fn refusal(&self, by_name: Field<&[String]>, by_label: Field<Option<&Selector>>) -> Option<String> {
-        if by_name.names.is_empty() {
+    fn refusal(&self, by_name: Field<Option<&[String]>>, by_label: Field<Option<&Selector>>) -> Option<String> {
+        let Some(names) = by_name.names else {
             let mismatch = selector::mismatch(by_label.names?, self.labels)?;
             return Some(unlike(self.noun, self.name, by_label.name, &mismatch.sentence()));
-        }
-        if by_name.names.iter().any(|name| name == self.name) {
+        };
+        if names.iter().any(|name| name == self.name) {
             return None;
         }
-        let listing = phrase::listing(by_name.names);
+        let listing = phrase::listing(names);
         let message = [
             "the pool serves only the ",
             self.noun,

@@ -14,7 +14,7 @@ fn names(names: &[&str]) -> Vec<String> {
 }
 
 fn labelled(labels: &[(&str, &str)]) -> Option<Selector> {
-    Some(Selector { match_labels: pairs(labels), match_expressions: Vec::new() })
+    Some(Selector { match_labels: (!labels.is_empty()).then(|| pairs(labels)), match_expressions: None })
 }
 
 fn address(text: &str) -> IpAddress {
@@ -57,14 +57,14 @@ fn pool() -> Pool {
         family: Family::Ipv4,
         subnet: Cidr { address: address("10.0.0.0"), prefix_length: 16 },
         is_default: false,
-        node_names: Vec::new(),
+        node_names: None,
         node_affinity: None,
-        namespace_names: Vec::new(),
+        namespace_names: None,
         namespace_affinity: None,
         pod_affinity: None,
-        multus_names: Vec::new(),
-        labels: Vec::new(),
-        extra: Vec::new(),
+        multus_names: None,
+        labels: None,
+        extra: None,
     }
 }
 
@@ -98,8 +98,11 @@ fn a_pool_that_names_nothing_serves_everybody_last() {
 
 #[test]
 fn verdicts_come_in_the_order_of_the_pools() {
-    let pools =
-        [pool(), Pool { node_names: names(&["other"]), ..pool() }, Pool { node_names: names(&["node-1"]), ..pool() }];
+    let pools = [
+        pool(),
+        Pool { node_names: Some(names(&["other"])), ..pool() },
+        Pool { node_names: Some(names(&["node-1"])), ..pool() },
+    ];
     let verdicts = judge(&subject(), &pools);
     assert!(matches!(verdicts[..], [Verdict::Admit(0), Verdict::Refuse(_), Verdict::Admit(16)]), "{verdicts:?}");
 }
@@ -111,11 +114,11 @@ fn nodes_by_name_beat_nodes_by_label() {
     let listed = names(&["node-0", "node-1"]);
     let subject = subject();
     admitted(&subject, Pool { node_affinity: here.clone(), ..pool() }, 8);
-    admitted(&subject, Pool { node_names: listed.clone(), ..pool() }, 16);
-    admitted(&subject, Pool { node_names: listed, node_affinity: elsewhere.clone(), ..pool() }, 24);
+    admitted(&subject, Pool { node_names: Some(listed.clone()), ..pool() }, 16);
+    admitted(&subject, Pool { node_names: Some(listed), node_affinity: elsewhere.clone(), ..pool() }, 24);
     refused(
         &subject,
-        Pool { node_names: names(&["node-0"]), node_affinity: here, ..pool() },
+        Pool { node_names: Some(names(&["node-0"])), node_affinity: here, ..pool() },
         &ReasonKind::Node,
         &["`node-0`", "spec.nodeName", "the pod's node is `node-1`"],
     );
@@ -133,10 +136,14 @@ fn namespaces_by_name_beat_namespaces_by_label() {
     let theirs = labelled(&[("team", "blue")]);
     let subject = subject();
     admitted(&subject, Pool { namespace_affinity: ours.clone(), ..pool() }, 2);
-    admitted(&subject, Pool { namespace_names: names(&["shop"]), namespace_affinity: theirs.clone(), ..pool() }, 6);
+    admitted(
+        &subject,
+        Pool { namespace_names: Some(names(&["shop"])), namespace_affinity: theirs.clone(), ..pool() },
+        6,
+    );
     refused(
         &subject,
-        Pool { namespace_names: names(&["other"]), namespace_affinity: ours, ..pool() },
+        Pool { namespace_names: Some(names(&["other"])), namespace_affinity: ours, ..pool() },
         &ReasonKind::Namespace,
         &["`other`", "spec.namespaceName", "the pod's namespace is `shop`"],
     );
@@ -153,7 +160,7 @@ fn pods_by_label() {
     let subject = subject();
     admitted(&subject, Pool { pod_affinity: labelled(&[("app", "web")]), ..pool() }, 32);
     let absent = Requirement { key: "gone".into(), operator: Operator::NotIn, values: names(&["a"]) };
-    let selector = Selector { match_labels: Vec::new(), match_expressions: vec![absent] };
+    let selector = Selector { match_labels: None, match_expressions: Some(vec![absent]) };
     admitted(&subject, Pool { pod_affinity: Some(selector), ..pool() }, 32);
     refused(
         &subject,
@@ -170,8 +177,8 @@ fn created_for(application: [&str; 5]) -> Pool {
     let match_labels =
         match_labels.map(|(key, value)| (format!("ipam.spidernet.io/{key}"), value.to_owned())).collect();
     Pool {
-        labels: pairs(&[("ipam.spidernet.io/owner-application-name", application[4])]),
-        pod_affinity: Some(Selector { match_labels, match_expressions: Vec::new() }),
+        labels: Some(pairs(&[("ipam.spidernet.io/owner-application-name", application[4])])),
+        pod_affinity: Some(Selector { match_labels: Some(match_labels), match_expressions: None }),
         ..pool()
     }
 }
@@ -193,7 +200,7 @@ fn pools_of_an_application_serve_its_pods_alone() {
     }
     let mut incomplete = created_for(web);
     if let Some(affinity) = &mut incomplete.pod_affinity {
-        affinity.match_labels.remove(0);
+        affinity.match_labels.iter_mut().for_each(|labels| drop(labels.remove(0)));
     }
     refused(&subject, incomplete, &ReasonKind::Pod, &["created for the application"]);
 }
@@ -214,14 +221,14 @@ fn pools_of_an_application_keep_their_other_conditions() {
     let mut subject = subject();
     let web = created_for(["apps", "v1", "StatefulSet", "shop", "web"]);
     subject.context.cluster.default_network = Some("kube-system/lan".into());
-    refused(&subject, Pool { multus_names: names(&["wan"]), ..web.clone() }, &ReasonKind::Network, &["`wan`"]);
+    refused(&subject, Pool { multus_names: Some(names(&["wan"])), ..web.clone() }, &ReasonKind::Network, &["`wan`"]);
     subject.nic.master_addresses = Some(vec![address("192.168.0.1")]);
     refused(&subject, web, &ReasonKind::MasterSubnet, &["192.168.0.1"]);
 }
 
 #[test]
 fn the_first_interface_takes_the_pods_network_else_the_clusters() {
-    let lan = || Pool { multus_names: names(&["lan", "shop/extra"]), ..pool() };
+    let lan = || Pool { multus_names: Some(names(&["lan", "shop/extra"])), ..pool() };
     let mut subject = subject();
     admitted(&subject, pool(), 0);
     refused(&subject, lan(), &ReasonKind::Network, &["not known", "v1.multus-cni.io/default-network"]);
@@ -267,7 +274,7 @@ fn further_interfaces_are_found_by_name() {
         subject.nic.name = nic.into();
         subject.context.pod.annotations = pairs(&[("k8s.v1.cni.cncf.io/networks", annotation)]);
         let network = expected.unwrap_or("shop/lan");
-        let pool = Pool { multus_names: names(&[network]), ..pool() };
+        let pool = Pool { multus_names: Some(names(&[network])), ..pool() };
         match expected {
             Some(_) => admitted(&subject, pool, 1),
             None => refused(&subject, pool, &ReasonKind::Network, &["no entry for the interface", nic]),
@@ -293,7 +300,7 @@ fn networks_that_cannot_be_read_are_explained() {
         subject.nic.name = "net1".into();
         subject.context.pod.annotations = pairs(&[("k8s.v1.cni.cncf.io/networks", annotation)]);
         admitted(&subject, pool(), 0);
-        let demanding = Pool { multus_names: names(&["lan"]), ..pool() };
+        let demanding = Pool { multus_names: Some(names(&["lan"])), ..pool() };
         refused(
             &subject,
             demanding,
@@ -308,7 +315,7 @@ fn a_default_network_that_names_nothing_is_explained() {
     for annotation in ["", "[]"] {
         let mut subject = subject();
         subject.context.pod.annotations = pairs(&[("v1.multus-cni.io/default-network", annotation)]);
-        let demanding = Pool { multus_names: names(&["lan"]), ..pool() };
+        let demanding = Pool { multus_names: Some(names(&["lan"])), ..pool() };
         refused(&subject, demanding, &ReasonKind::Malformed, &["it names no network"]);
     }
 }
@@ -330,11 +337,11 @@ fn the_more_telling_condition_goes_first_whatever_the_others_say() {
     subject.context.cluster.default_network = Some("kube-system/lan".into());
     let all = Pool {
         pod_affinity: labelled(&[("app", "web")]),
-        node_names: names(&["node-1"]),
+        node_names: Some(names(&["node-1"])),
         node_affinity: labelled(&[]),
-        namespace_names: names(&["shop"]),
+        namespace_names: Some(names(&["shop"])),
         namespace_affinity: labelled(&[]),
-        multus_names: names(&["lan"]),
+        multus_names: Some(names(&["lan"])),
         ..pool()
     };
     admitted(&subject, Pool { pod_affinity: None, ..all.clone() }, 31);
@@ -345,17 +352,17 @@ fn the_more_telling_condition_goes_first_whatever_the_others_say() {
 #[test]
 fn the_first_rule_that_fails_is_the_one_that_is_told() {
     let nowhere = Pool {
-        node_names: names(&["other"]),
-        namespace_names: names(&["other"]),
+        node_names: Some(names(&["other"])),
+        namespace_names: Some(names(&["other"])),
         pod_affinity: labelled(&[("app", "other")]),
-        multus_names: names(&["other"]),
+        multus_names: Some(names(&["other"])),
         ..pool()
     };
     let subject = subject();
     refused(&subject, nowhere.clone(), &ReasonKind::Node, &[]);
-    let nowhere = Pool { node_names: Vec::new(), ..nowhere };
+    let nowhere = Pool { node_names: None, ..nowhere };
     refused(&subject, nowhere.clone(), &ReasonKind::Namespace, &[]);
-    let nowhere = Pool { namespace_names: Vec::new(), ..nowhere };
+    let nowhere = Pool { namespace_names: None, ..nowhere };
     refused(&subject, nowhere.clone(), &ReasonKind::Pod, &[]);
     refused(&subject, Pool { pod_affinity: None, ..nowhere }, &ReasonKind::Network, &[]);
 }
@@ -363,7 +370,7 @@ fn the_first_rule_that_fails_is_the_one_that_is_told() {
 #[test]
 fn messages_stay_within_the_contract() {
     let long = "n".repeat(2000);
-    let crowd = Pool { node_names: names(&[long.as_str(); 100]), ..pool() };
+    let crowd = Pool { node_names: Some(names(&[long.as_str(); 100])), ..pool() };
     let Verdict::Refuse(reason) = verdict(&subject(), crowd) else { panic!("admitted") };
     assert!(reason.message.len() <= 4096, "{}", reason.message.len());
 }

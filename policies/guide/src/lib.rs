@@ -53,7 +53,7 @@
 //!             Err(problems) => return refuse_all(&pools, &configuration::sentence(&problems)),
 //!         };
 //!         let theirs = subject.context.namespace.name == config.namespace;
-//!         let judge = |pool: &Pool| match selector::value(&pool.labels, "reserved-for") {
+//!         let judge = |pool: &Pool| match selector::value(pool.labels.as_deref().unwrap_or_default(), "reserved-for") {
 //!             Some("people") if theirs => refuse("this pool is for people, and the pod's namespace is not"),
 //!             _ => Verdict::Admit(0),
 //!         };

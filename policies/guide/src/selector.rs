@@ -35,12 +35,12 @@ pub fn matches(selector: &Selector, labels: &[(String, String)]) -> bool {
 /// The first part of `selector` that does not hold for `labels`; none when it matches.
 #[must_use]
 pub fn mismatch<'a>(selector: &'a Selector, labels: &'a [(String, String)]) -> Option<Mismatch<'a>> {
-    let label = selector.match_labels.iter().find_map(|(key, wanted)| {
+    let label = selector.match_labels.iter().flatten().find_map(|(key, wanted)| {
         let found = value(labels, key);
         (found != Some(wanted)).then_some(Mismatch::Label { key, wanted, found })
     });
     label.or_else(|| {
-        selector.match_expressions.iter().find_map(|requirement| {
+        selector.match_expressions.iter().flatten().find_map(|requirement| {
             let found = value(labels, &requirement.key);
             (!holds(requirement, found)).then_some(Mismatch::Requirement { requirement, found })
         })
@@ -104,8 +104,8 @@ mod tests {
 
     fn expression(key: &str, operator: Operator, values: &[&str]) -> Selector {
         let values = values.iter().map(|value| String::from(*value)).collect();
-        let match_expressions = vec![Requirement { key: key.to_owned(), operator, values }];
-        Selector { match_labels: Vec::new(), match_expressions }
+        let requirement = Requirement { key: key.to_owned(), operator, values };
+        Selector { match_labels: None, match_expressions: Some(vec![requirement]) }
     }
 
     #[test]
@@ -129,15 +129,17 @@ mod tests {
 
     #[test]
     fn a_selector_without_parts_matches_everything() {
-        let everything = Selector { match_labels: Vec::new(), match_expressions: Vec::new() };
+        let everything = Selector { match_labels: None, match_expressions: None };
         assert!(matches(&everything, &[]));
         assert!(matches(&everything, &labels(&[("a", "b")])));
     }
 
     #[test]
     fn all_parts_must_hold() {
-        let selector =
-            Selector { match_labels: labels(&[("a", "1"), ("b", "2")]), ..expression("c", Operator::Exists, &[]) };
+        let selector = Selector {
+            match_labels: Some(labels(&[("a", "1"), ("b", "2")])),
+            ..expression("c", Operator::Exists, &[])
+        };
         assert!(matches(&selector, &labels(&[("a", "1"), ("b", "2"), ("c", "")])));
         for missing in ["a", "b", "c"] {
             let mut labels = labels(&[("a", "1"), ("b", "2"), ("c", "")]);
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_mismatch_reads_as_a_sentence() {
-        let zone = Selector { match_labels: labels(&[("zone", "a")]), match_expressions: Vec::new() };
+        let zone = Selector { match_labels: Some(labels(&[("zone", "a")])), match_expressions: None };
         let cases = [
             (zone.clone(), labels(&[("zone", "b")]), "`zone` must be `a` and is `b`"),
             (zone, labels(&[]), "`zone` must be `a` and is absent"),

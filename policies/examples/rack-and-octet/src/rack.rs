@@ -18,7 +18,8 @@ const OTHER: i32 = -1;
 /// The verdict for one pool.
 pub(crate) fn judge(config: &Config, node: &Node, pool: &Pool) -> Verdict {
     let key = &config.rack_label;
-    match (value(&pool.labels, key), value(&node.labels, key)) {
+    let rack_of_pool = pool.labels.as_ref().and_then(|labels| value(labels, key));
+    match (rack_of_pool, value(&node.labels, key)) {
         (None, _) => Verdict::Admit(ANY),
         (Some(pool), Some(node)) if pool == node => Verdict::Admit(OWN),
         (Some(_), _) if !config.strict => Verdict::Admit(OTHER),

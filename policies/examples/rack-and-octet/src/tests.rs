@@ -48,14 +48,14 @@ fn pool(rack: Option<&str>) -> Pool {
         family: Family::Ipv4,
         subnet: network(),
         is_default: false,
-        node_names: Vec::new(),
+        node_names: None,
         node_affinity: None,
-        namespace_names: Vec::new(),
+        namespace_names: None,
         namespace_affinity: None,
         pod_affinity: None,
-        multus_names: Vec::new(),
-        labels: racked(rack),
-        extra: Vec::new(),
+        multus_names: None,
+        labels: Some(racked(rack)),
+        extra: None,
     }
 }
 
