@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use spiderpool_runtime::types;
+use spiderpool_runtime::{conv, types};
 use spiderpool_storage::catalog::{Catalog, NamespacedName};
 use spiderpool_storage::{Holder, Owner};
 use spiderpool_wire::ErrorCode;
@@ -69,14 +69,14 @@ impl Asker {
                 namespace: claim.namespace.into(),
                 name: claim.name.into(),
                 uid: uid.into(),
-                labels: pairs(metadata.and_then(|metadata| metadata.labels.as_ref())),
-                annotations: pairs(metadata.and_then(|metadata| metadata.annotations.as_ref())),
+                labels: conv::labels(metadata.and_then(|metadata| metadata.labels.as_ref())),
+                annotations: conv::pairs(metadata.and_then(|metadata| metadata.annotations.as_ref())),
                 owners,
             },
             namespace: types::Namespace {
                 name: claim.namespace.into(),
                 labels: namespace_labels(claim.namespace, of_namespace),
-                annotations: pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
+                annotations: conv::pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
             },
         })
     }
@@ -96,11 +96,7 @@ fn namespace_labels(name: &str, metadata: Option<&ObjectMeta>) -> types::Labels 
 fn with_label(labels: Option<&BTreeMap<String, String>>, key: &str, value: &str) -> types::Labels {
     let mut labels = labels.cloned().unwrap_or_default();
     labels.entry(key.into()).or_insert_with(|| value.into());
-    labels.into_iter().collect()
-}
-
-fn pairs(map: Option<&BTreeMap<String, String>>) -> types::Labels {
-    map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+    conv::labels(Some(&labels))
 }
 
 fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {

@@ -52,14 +52,14 @@ impl Placement {
                 namespace: namespace.to_owned(),
                 name: metadata.name.clone().unwrap_or_else(|| "pod".to_owned()),
                 uid: metadata.uid.clone().unwrap_or_default(),
-                labels: pairs(metadata.labels.as_ref()),
-                annotations: pairs(metadata.annotations.as_ref()),
+                labels: conv::labels(metadata.labels.as_ref()),
+                annotations: conv::pairs(metadata.annotations.as_ref()),
                 owners: owners(metadata),
             },
             namespace: types::Namespace {
                 name: namespace.to_owned(),
                 labels: labels(of_namespace, "kubernetes.io/metadata.name", namespace),
-                annotations: pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
+                annotations: conv::pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
             },
             node: types::Node { name: node.to_owned(), labels: labels(of_node, "kubernetes.io/hostname", node) },
             cluster: types::Cluster {
@@ -163,12 +163,8 @@ fn owners(metadata: &ObjectMeta) -> Vec<types::Owner> {
     owner.into_iter().collect()
 }
 
-fn pairs(map: Option<&BTreeMap<String, String>>) -> types::Labels {
-    map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
 fn labels(metadata: Option<&ObjectMeta>, key: &str, value: &str) -> types::Labels {
     let mut labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
     labels.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-    labels.into_iter().collect()
+    conv::labels(Some(&labels))
 }

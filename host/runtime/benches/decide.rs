@@ -25,7 +25,7 @@ use serde_json::json;
 use spiderpool_crd::{SpiderIPPool, SpiderPolicySpec};
 use spiderpool_ip::IpSet;
 use spiderpool_runtime::types::{
-    Cluster, Cni, Context, Family, Labels, Moment, Namespace, Nic, Node, Pod, Pool, Subject, Verdict,
+    Cluster, Cni, Context, Family, Labels, Moment, Namespace, Nic, Node, Pairs, Pod, Pool, Subject, Verdict,
 };
 use spiderpool_runtime::{HostConfig, PolicyHost, PolicySet, PolicySource, PoolIndex, Question, Room, conv};
 use spiderpool_wire::summary::PolicyPhase;
@@ -44,8 +44,8 @@ fn main() {
     let host = PolicyHost::open(config).unwrap();
     let set = host.policies();
     let report = Report::begin(std::env::args().any(|argument| argument == "--json"));
-    if wanted("judge") {
-        [1, 10, 100, 1000].into_iter().for_each(|count| one_call(&set, count, report));
+    for count in [1, 10, 100, 1000].into_iter().filter(|count| wanted(&judged(*count))) {
+        one_call(&set, count, report);
     }
     if wanted("threads") {
         threads(&set, report);
@@ -65,7 +65,11 @@ fn one_call(set: &PolicySet, count: usize, report: Report) {
     let records: Vec<Pool> = pools(count).iter().map(|pool| conv::pool(pool).unwrap()).collect();
     let records: Vec<&Pool> = records.iter().collect();
     let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
-    report.times(&format!("judge, {count} pools"), &measure(|| judge(set, &subject, &records)));
+    report.times(&judged(count), &measure(|| judge(set, &subject, &records)));
+}
+
+fn judged(count: usize) -> String {
+    format!("judge, {count} pools")
 }
 
 fn judge(set: &PolicySet, subject: &Subject, pools: &[&Pool]) {
@@ -168,8 +172,12 @@ fn compiler(target: &Path) -> PathBuf {
     found.expect("the compiler is missing: cargo build --package spiderpool-policy-compiler")
 }
 
-fn labels(count: usize, of: &str, length: usize) -> Labels {
+fn pairs(count: usize, of: &str, length: usize) -> Pairs {
     (0..count).map(|n| (format!("{of}.example.com/key-{n:02}"), format!("{n:0length$}"))).collect()
+}
+
+fn labels(count: usize, of: &str) -> Labels {
+    conv::labels(Some(&pairs(count, of, 12).into_iter().collect()))
 }
 
 fn context() -> Context {
@@ -178,12 +186,12 @@ fn context() -> Context {
             namespace: "default".into(),
             name: "web-7c5d9f6b4-x2x9k".into(),
             uid: "6f0c2a52-0a2f-4d0e-9f0a-111111111111".into(),
-            labels: labels(8, "pod", 12),
-            annotations: labels(6, "annotation", 120),
+            labels: labels(8, "pod"),
+            annotations: pairs(6, "annotation", 120),
             owners: Vec::new(),
         },
-        namespace: Namespace { name: "default".into(), labels: labels(3, "namespace", 12), annotations: Vec::new() },
-        node: Node { name: "node-17".into(), labels: labels(19, "node", 12) },
+        namespace: Namespace { name: "default".into(), labels: labels(3, "namespace"), annotations: Vec::new() },
+        node: Node { name: "node-17".into(), labels: labels(19, "node") },
         cluster: Cluster {
             install_namespace: "kube-system".into(),
             default_network: Some("kube-system/macvlan".into()),

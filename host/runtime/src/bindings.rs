@@ -23,6 +23,6 @@ pub use generated::exports::spiderpool::policy::validation::{
     Cause, CauseKind, Change, Facts, Operation, Outcome, Peer, Proposal,
 };
 pub use generated::spiderpool::policy::types::{
-    Cidr, Cluster, Context, Family, IpAddress, IpRange, Labels, Moment, Namespace, Node, Operator, Owner, Pod, Pool,
-    Requirement, Selector,
+    Cidr, Cluster, Context, Family, IpAddress, IpRange, Labels, Moment, Namespace, Node, Operator, Owner, Pairs, Pod,
+    Pool, Requirement, Selector,
 };

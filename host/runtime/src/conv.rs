@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use spiderpool_crd::SpiderIPPool;
 use spiderpool_ip::IpSet;
 
-use crate::bindings::{Cidr, Family, IpAddress, IpRange, Labels, Operator, Pool, Requirement, Selector};
+use crate::bindings::{Cidr, Family, IpAddress, IpRange, Labels, Operator, Pairs, Pool, Requirement, Selector};
 
 /// A family, for the contract.
 #[must_use]
@@ -80,7 +80,7 @@ pub fn pool(object: &SpiderIPPool) -> Option<Pool> {
         namespace_affinity: spec.namespace_affinity.as_ref().map(selector),
         pod_affinity: spec.pod_affinity.as_ref().map(selector),
         multus_names: said(spec.multus_name.clone()),
-        labels: said(pairs(object.metadata.labels.as_ref())),
+        labels: Some(labels(object.metadata.labels.as_ref())).filter(|text| !text.is_empty()),
         extra: None,
     })
 }
@@ -92,7 +92,7 @@ pub fn pool(object: &SpiderIPPool) -> Option<Pool> {
 #[must_use]
 pub fn selector(selector: &LabelSelector) -> Selector {
     Selector {
-        match_labels: said(pairs(selector.match_labels.as_ref())),
+        match_labels: Some(labels(selector.match_labels.as_ref())).filter(|text| !text.is_empty()),
         match_expressions: said(selector.match_expressions.iter().flatten().map(requirement).collect()),
     }
 }
@@ -102,7 +102,23 @@ fn said<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn pairs(map: Option<&BTreeMap<String, String>>) -> Labels {
+/// Labels, for the contract.
+///
+/// Kubernetes lets no label have a line break, nor an `=` in its key. In manifests that no API server has seen such a
+/// pair could pass for another one, so it is left out.
+#[must_use]
+pub fn labels(map: Option<&BTreeMap<String, String>>) -> Labels {
+    let told = |(key, value): &(&String, &String)| !key.contains(['=', '\n', '\r']) && !value.contains(['\n', '\r']);
+    let mut text = String::new();
+    for (key, value) in map.into_iter().flatten().filter(told) {
+        text.extend([key, "=", value, "\n"]);
+    }
+    text
+}
+
+/// Annotations, for the contract.
+#[must_use]
+pub fn pairs(map: Option<&BTreeMap<String, String>>) -> Pairs {
     map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
@@ -120,12 +136,13 @@ fn requirement(requirement: &LabelSelectorRequirement) -> Requirement {
 }
 
 /// Whether labels satisfy a selector, natively: for the scope of policies.
-pub(crate) fn satisfies(labels: &[(String, String)], selector: &LabelSelector) -> bool {
-    let value = |key: &str| labels.iter().find(|(other, _)| other == key).map(|(_, value)| value);
+pub(crate) fn satisfies(labels: &Labels, selector: &LabelSelector) -> bool {
+    let pairs = labels.lines().filter_map(|line| line.split_once('='));
+    let value = |key: &str| pairs.clone().find(|(other, _)| *other == key).map(|(_, value)| value);
     let label_matches = selector.match_labels.iter().flatten().all(|(key, wanted)| value(key) == Some(wanted));
     label_matches
         && selector.match_expressions.iter().flatten().all(|LabelSelectorRequirement { key, operator, values }| {
-            let listed = |value: &String| values.iter().flatten().any(|other| other == value);
+            let listed = |value: &str| values.iter().flatten().any(|other| other == value);
             match (operator.as_str(), value(key)) {
                 ("In", Some(value)) => listed(value),
                 ("NotIn", Some(value)) => !listed(value),

@@ -3,7 +3,7 @@
 //! Such a pool carries the label [`OWNER_LABEL`]. Its `podAffinity.matchLabels` do not speak of labels of the pod but
 //! of the top controller above it, under five keys of their own.
 
-use spiderpool_policy_guide::selector::value;
+use spiderpool_policy_guide::metadata::label;
 use spiderpool_policy_guide::types::{Pod, Pool, Selector};
 
 /// A pool with this label was created for an application.
@@ -17,13 +17,13 @@ const NAME: &str = "ipam.spidernet.io/app-name";
 
 /// Whether the pool was created for one application.
 pub(crate) fn owns(pool: &Pool) -> bool {
-    pool.labels.as_ref().is_some_and(|labels| value(labels, OWNER_LABEL).is_some())
+    pool.labels.as_ref().is_some_and(|labels| label(labels, OWNER_LABEL).is_some())
 }
 
 /// Why the pod is not of the application that `affinity` describes; none when it is.
 pub(crate) fn mismatch(affinity: &Selector, pod: &Pod) -> Option<String> {
     let wanted = [GROUP, VERSION, KIND, NAMESPACE, NAME]
-        .map(|key| affinity.match_labels.as_ref().and_then(|labels| value(labels, key)));
+        .map(|key| affinity.match_labels.as_ref().and_then(|labels| label(labels, key)));
     let found = application(pod);
     if wanted == found.map(Some) {
         return None;

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use spiderpool_policy_guide::affinity::{Reason, ReasonKind, Subject};
+use spiderpool_policy_guide::metadata::annotation;
 use spiderpool_policy_guide::networks::{self, Element, FIRST_INTERFACE, NETWORKS};
 use spiderpool_policy_guide::phrase;
-use spiderpool_policy_guide::selector::value;
 
 use crate::rules::reason;
 
@@ -51,8 +51,10 @@ pub(crate) fn of(subject: &Subject) -> Result<Network, Reason> {
 fn first_interface(subject: &Subject) -> Result<Network, Reason> {
     let context = &subject.context;
     let home = &context.cluster.install_namespace;
-    let (text, key, origin) = match (value(&context.pod.annotations, DEFAULT_NETWORK), &context.cluster.default_network)
-    {
+    let (text, key, origin) = match (
+        annotation(&context.pod.annotations, DEFAULT_NETWORK),
+        &context.cluster.default_network,
+    ) {
         (Some(text), _) => (text, DEFAULT_NETWORK, "pod annotation v1.multus-cni.io/default-network"),
         (None, Some(text)) => (text.as_str(), "the cluster's default network", "the cluster's default network"),
         (None, None) => {
@@ -75,7 +77,7 @@ fn first_interface(subject: &Subject) -> Result<Network, Reason> {
 
 fn further_interface(subject: &Subject, nic: &str) -> Result<Network, Reason> {
     let pod = &subject.context.pod;
-    let text = value(&pod.annotations, NETWORKS).unwrap_or_default();
+    let text = annotation(&pod.annotations, NETWORKS).unwrap_or_default();
     let elements = networks::parse(text).map_err(|error| malformed(NETWORKS, text, &error))?;
     let found = elements.into_iter().zip(1..).find(|(element, position)| element.interface_name(*position) == nic);
     let Some((Element { namespace, name, .. }, _)) = found else {

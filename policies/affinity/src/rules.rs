@@ -3,21 +3,31 @@
 use std::cell::OnceCell;
 
 use spiderpool_policy_guide::affinity::{Reason, ReasonKind, Subject};
-use spiderpool_policy_guide::types::{IpAddress, Labels, Pool, Selector};
+use spiderpool_policy_guide::metadata::Labels;
+use spiderpool_policy_guide::types::{IpAddress, Pool, Selector};
 use spiderpool_policy_guide::{address, phrase, selector};
 
 use crate::application;
 use crate::networks::{self, Network};
 
-/// The rules for one subject. What they need from its annotations is worked out when the first pool asks for it.
+/// The rules for one subject. What they need from its labels and annotations is worked out when the first pool asks for it.
 pub(crate) struct Rules<'a> {
     subject: &'a Subject,
+    node: OnceCell<Labels<'a>>,
+    namespace: OnceCell<Labels<'a>>,
+    pod: OnceCell<Labels<'a>>,
     network: OnceCell<Result<Network, Reason>>,
 }
 
 impl<'a> Rules<'a> {
     pub(crate) fn new(subject: &'a Subject) -> Self {
-        Self { subject, network: OnceCell::new() }
+        Self {
+            subject,
+            node: OnceCell::new(),
+            namespace: OnceCell::new(),
+            pod: OnceCell::new(),
+            network: OnceCell::new(),
+        }
     }
 
     /// Why the pool does not serve; none when it does.
@@ -32,7 +42,7 @@ impl<'a> Rules<'a> {
     /// `nodeName` beats `nodeAffinity`.
     fn node(&self, pool: &Pool) -> Option<Reason> {
         let node = &self.subject.context.node;
-        let place = Place { noun: "node", name: &node.name, labels: &node.labels };
+        let place = Place { noun: "node", name: &node.name, labels: &self.node, text: &node.labels };
         place
             .refusal(
                 Field { name: "nodeName", names: pool.node_names.as_deref() },
@@ -44,7 +54,8 @@ impl<'a> Rules<'a> {
     /// `namespaceName` beats `namespaceAffinity`.
     fn namespace(&self, pool: &Pool) -> Option<Reason> {
         let namespace = &self.subject.context.namespace;
-        let place = Place { noun: "namespace", name: &namespace.name, labels: &namespace.labels };
+        let place =
+            Place { noun: "namespace", name: &namespace.name, labels: &self.namespace, text: &namespace.labels };
         place
             .refusal(
                 Field { name: "namespaceName", names: pool.namespace_names.as_deref() },
@@ -59,7 +70,8 @@ impl<'a> Rules<'a> {
         let message = if application::owns(pool) {
             application::mismatch(affinity, pod)?
         } else {
-            let mismatch = selector::mismatch(affinity, &pod.labels)?;
+            let labels = self.pod.get_or_init(|| Labels::of(&pod.labels));
+            let mismatch = selector::mismatch(affinity, labels)?;
             unlike("pod", &pod.name, "podAffinity", &mismatch.sentence())
         };
         Some(reason(ReasonKind::Pod, message))
@@ -109,10 +121,11 @@ impl<'a> Rules<'a> {
 }
 
 /// A thing that pools choose by name or by label.
-struct Place<'a> {
+struct Place<'s, 'a> {
     noun: &'a str,
     name: &'a str,
-    labels: &'a Labels,
+    labels: &'s OnceCell<Labels<'a>>,
+    text: &'a str,
 }
 
 /// What a field of the pool's `spec` says.
@@ -121,11 +134,12 @@ struct Field<T> {
     names: T,
 }
 
-impl Place<'_> {
+impl Place<'_, '_> {
     /// Names, where there are any, decide alone; otherwise labels.
     fn refusal(&self, by_name: Field<Option<&[String]>>, by_label: Field<Option<&Selector>>) -> Option<String> {
         let Some(names) = by_name.names else {
-            let mismatch = selector::mismatch(by_label.names?, self.labels)?;
+            let labels = self.labels.get_or_init(|| Labels::of(self.text));
+            let mismatch = selector::mismatch(by_label.names?, labels)?;
             return Some(unlike(self.noun, self.name, by_label.name, &mismatch.sentence()));
         };
         if names.iter().any(|name| name == self.name) {

@@ -4,8 +4,13 @@ use spiderpool_policy_guide::types::*;
 
 use super::judge;
 
-/// Pairs of text, as the contract has them.
-fn pairs(pairs: &[(&str, &str)]) -> Labels {
+/// Labels, as the contract has them.
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+/// Annotations, as the contract has them.
+fn pairs(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(key, value)| (String::from(*key), String::from(*value))).collect()
 }
 
@@ -13,8 +18,8 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| String::from(*name)).collect()
 }
 
-fn labelled(labels: &[(&str, &str)]) -> Option<Selector> {
-    Some(Selector { match_labels: (!labels.is_empty()).then(|| pairs(labels)), match_expressions: None })
+fn labelled(wanted: &[(&str, &str)]) -> Option<Selector> {
+    Some(Selector { match_labels: (!wanted.is_empty()).then(|| labels(wanted)), match_expressions: None })
 }
 
 fn address(text: &str) -> IpAddress {
@@ -29,7 +34,7 @@ fn subject() -> Subject {
         namespace: "shop".into(),
         name: "web-0".into(),
         uid: "pod".into(),
-        labels: pairs(&[("app", "web")]),
+        labels: labels(&[("app", "web")]),
         annotations: Vec::new(),
         owners: vec![owner],
     };
@@ -41,8 +46,8 @@ fn subject() -> Subject {
     };
     let context = Context {
         pod,
-        namespace: Namespace { name: "shop".into(), labels: pairs(&[("team", "red")]), annotations: Vec::new() },
-        node: Node { name: "node-1".into(), labels: pairs(&[("zone", "a")]) },
+        namespace: Namespace { name: "shop".into(), labels: labels(&[("team", "red")]), annotations: Vec::new() },
+        node: Node { name: "node-1".into(), labels: labels(&[("zone", "a")]) },
         cluster,
         moment: Moment { unix_milliseconds: 0, seed: 0 },
         extra: Vec::new(),
@@ -173,11 +178,10 @@ fn pods_by_label() {
 /// A pool that was created for the application `(group, version, kind, namespace, name)`.
 fn created_for(application: [&str; 5]) -> Pool {
     let keys = ["app-api-group", "app-api-version", "app-kind", "app-namespace", "app-name"];
-    let match_labels = keys.iter().zip(application);
     let match_labels =
-        match_labels.map(|(key, value)| (format!("ipam.spidernet.io/{key}"), value.to_owned())).collect();
+        keys.iter().zip(application).map(|(key, value)| format!("ipam.spidernet.io/{key}={value}\n")).collect();
     Pool {
-        labels: Some(pairs(&[("ipam.spidernet.io/owner-application-name", application[4])])),
+        labels: Some(labels(&[("ipam.spidernet.io/owner-application-name", application[4])])),
         pod_affinity: Some(Selector { match_labels: Some(match_labels), match_expressions: None }),
         ..pool()
     }
@@ -199,9 +203,8 @@ fn pools_of_an_application_serve_its_pods_alone() {
         );
     }
     let mut incomplete = created_for(web);
-    if let Some(affinity) = &mut incomplete.pod_affinity {
-        affinity.match_labels.iter_mut().for_each(|labels| drop(labels.remove(0)));
-    }
+    let wanted = incomplete.pod_affinity.as_mut().and_then(|affinity| affinity.match_labels.as_mut()).unwrap();
+    *wanted = wanted.lines().skip(1).collect::<Vec<_>>().join("\n");
     refused(&subject, incomplete, &ReasonKind::Pod, &["created for the application"]);
 }
 

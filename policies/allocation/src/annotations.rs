@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spiderpool_policy_guide::allocation::Refusal;
-use spiderpool_policy_guide::selector::value;
-use spiderpool_policy_guide::types::Labels;
+use spiderpool_policy_guide::metadata::annotation;
 
 use crate::refusals::Place;
 
@@ -41,12 +40,12 @@ pub(crate) struct Pools {
 
 /// The annotation `key` as a place, where it is set.
 pub(crate) fn find<'a>(
-    annotations: &'a Labels,
+    annotations: &'a [(String, String)],
     noun: &'static str,
     key: &'static str,
     example: &'static str,
 ) -> Option<Place<'a>> {
-    value(annotations, key).map(|text| Place { noun, key, text: Some(text), example })
+    annotation(annotations, key).map(|text| Place { noun, key, text: Some(text), example })
 }
 
 /// The place's text as JSON.

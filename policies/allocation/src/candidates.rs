@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use spiderpool_policy_guide::allocation::{Demand, Refusal, RefusalKind, Request, Source};
+use spiderpool_policy_guide::metadata::annotation;
 use spiderpool_policy_guide::networks;
-use spiderpool_policy_guide::selector::value;
 use spiderpool_policy_guide::types::Family;
 
 use crate::annotations::{self, InterfacePools, Pools};
@@ -50,9 +50,7 @@ fn refuse_subnets(request: &Request) -> Result<(), Refusal> {
         return Ok(());
     }
     let pod = &request.context.pod.annotations;
-    let key = [annotations::SUBNETS, annotations::SUBNET]
-        .into_iter()
-        .find(|key| spiderpool_policy_guide::selector::value(pod, key).is_some());
+    let key = [annotations::SUBNETS, annotations::SUBNET].into_iter().find(|key| annotation(pod, key).is_some());
     match key {
         None => Ok(()),
         Some(key) => Err(refusal(
@@ -122,7 +120,7 @@ fn interfaces(elements: &[InterfacePools], request: &Request, place: Place<'_>) 
 
 /// What the pod's first `count` interfaces are called: as its annotation for multus names them, else by multus' habit.
 fn attached(count: usize, request: &Request) -> Result<Vec<String>, Refusal> {
-    let text = value(&request.context.pod.annotations, networks::NETWORKS).unwrap_or_default();
+    let text = annotation(&request.context.pod.annotations, networks::NETWORKS).unwrap_or_default();
     let place =
         Place { noun: "pod annotation", key: networks::NETWORKS, text: Some(text), example: "namespace/network@net1" };
     let further = networks::parse(text).map_err(|error| place.malformed(&error))?;

@@ -2,9 +2,9 @@ mod arranging;
 mod levels;
 
 use spiderpool_policy_guide::allocation::{Cni, Request};
-use spiderpool_policy_guide::types::{Cluster, Context, Family, Labels, Moment, Namespace, Node, Pod};
+use spiderpool_policy_guide::types::{Cluster, Context, Family, Moment, Namespace, Node, Pairs, Pod};
 
-fn pairs(pairs: &[(&str, &str)]) -> Labels {
+fn pairs(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(key, value)| (String::from(*key), String::from(*value))).collect()
 }
 
@@ -19,12 +19,12 @@ fn request() -> Request {
             namespace: "shop".into(),
             name: "web-0".into(),
             uid: "uid".into(),
-            labels: Vec::new(),
+            labels: String::new(),
             annotations: Vec::new(),
             owners: Vec::new(),
         },
-        namespace: Namespace { name: "shop".into(), labels: Vec::new(), annotations: Vec::new() },
-        node: Node { name: "node-1".into(), labels: Vec::new() },
+        namespace: Namespace { name: "shop".into(), labels: String::new(), annotations: Vec::new() },
+        node: Node { name: "node-1".into(), labels: String::new() },
         cluster: Cluster {
             install_namespace: "kube-system".into(),
             default_network: None,

@@ -30,7 +30,7 @@
 //! use spiderpool_policy_guide::affinity::{Reason, ReasonKind, Subject, Verdict};
 //! use spiderpool_policy_guide::settings::Problem;
 //! use spiderpool_policy_guide::types::Pool;
-//! use spiderpool_policy_guide::{Affinity, Settings, configuration, export_affinity_policy, selector};
+//! use spiderpool_policy_guide::{Affinity, Settings, configuration, export_affinity_policy, metadata};
 //!
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
@@ -53,7 +53,7 @@
 //!             Err(problems) => return refuse_all(&pools, &configuration::sentence(&problems)),
 //!         };
 //!         let theirs = subject.context.namespace.name == config.namespace;
-//!         let judge = |pool: &Pool| match selector::value(pool.labels.as_deref().unwrap_or_default(), "reserved-for") {
+//!         let judge = |pool: &Pool| match metadata::label(pool.labels.as_deref().unwrap_or_default(), "reserved-for") {
 //!             Some("people") if theirs => refuse("this pool is for people, and the pod's namespace is not"),
 //!             _ => Verdict::Admit(0),
 //!         };
@@ -105,6 +105,7 @@ mod allocator;
 pub mod bindings;
 pub mod configuration;
 mod export;
+pub mod metadata;
 pub mod networks;
 pub mod phrase;
 pub mod selector;

@@ -3,6 +3,7 @@
 //! Meaning as in `metav1.LabelSelector`: every part must hold, and a selector without parts matches everything.
 
 use crate::bindings::types::{Operator, Requirement, Selector};
+use crate::metadata::{self, Labels};
 use crate::phrase::listing;
 
 /// The part of a selector that does not hold, and what the label is instead.
@@ -28,35 +29,24 @@ pub enum Mismatch<'a> {
 
 /// Whether every part of `selector` holds for `labels`.
 #[must_use]
-pub fn matches(selector: &Selector, labels: &[(String, String)]) -> bool {
+pub fn matches(selector: &Selector, labels: &Labels<'_>) -> bool {
     mismatch(selector, labels).is_none()
 }
 
 /// The first part of `selector` that does not hold for `labels`; none when it matches.
 #[must_use]
-pub fn mismatch<'a>(selector: &'a Selector, labels: &'a [(String, String)]) -> Option<Mismatch<'a>> {
-    let label = selector.match_labels.iter().flatten().find_map(|(key, wanted)| {
-        let found = value(labels, key);
+pub fn mismatch<'a>(selector: &'a Selector, labels: &Labels<'a>) -> Option<Mismatch<'a>> {
+    let mut wanted = metadata::pairs(selector.match_labels.as_deref().unwrap_or_default());
+    let label = wanted.find_map(|(key, wanted)| {
+        let found = labels.get(key);
         (found != Some(wanted)).then_some(Mismatch::Label { key, wanted, found })
     });
     label.or_else(|| {
         selector.match_expressions.iter().flatten().find_map(|requirement| {
-            let found = value(labels, &requirement.key);
+            let found = labels.get(&requirement.key);
             (!holds(requirement, found)).then_some(Mismatch::Requirement { requirement, found })
         })
     })
-}
-
-/// The value of the label or annotation `key`.
-#[must_use]
-pub fn value<'a>(labels: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    labels.iter().find(|(candidate, _)| same_key(candidate, key)).map(|(_, value)| value.as_str())
-}
-
-/// Keys share long beginnings (`app.kubernetes.io/…`) and differ in their last letter, so that goes first: comparing all
-/// bytes is a call of its own, and thousands of pools ask for the same dozen labels.
-fn same_key(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.as_bytes().last() == b.as_bytes().last() && a == b
 }
 
 fn holds(requirement: &Requirement, found: Option<&str>) -> bool {
@@ -98,10 +88,6 @@ fn wanted(requirement: &Requirement) -> String {
 mod tests {
     use super::*;
 
-    fn labels(text: &[(&str, &str)]) -> Vec<(String, String)> {
-        text.iter().map(|(key, value)| (String::from(*key), String::from(*value))).collect()
-    }
-
     fn expression(key: &str, operator: Operator, values: &[&str]) -> Selector {
         let values = values.iter().map(|value| String::from(*value)).collect();
         let requirement = Requirement { key: key.to_owned(), operator, values };
@@ -119,7 +105,7 @@ mod tests {
             (IsIn, &[], [false, false, false]),
             (NotIn, &[], [true, true, true]),
         ];
-        let situations = [labels(&[("zone", "a")]), labels(&[("zone", "c")]), labels(&[("other", "a")])];
+        let situations = ["zone=a", "zone=c", "other=a"].map(Labels::of);
         for (operator, values, expected) in cases {
             let selector = expression("zone", operator, values);
             let found = situations.each_ref().map(|labels| matches(&selector, labels));
@@ -130,49 +116,32 @@ mod tests {
     #[test]
     fn a_selector_without_parts_matches_everything() {
         let everything = Selector { match_labels: None, match_expressions: None };
-        assert!(matches(&everything, &[]));
-        assert!(matches(&everything, &labels(&[("a", "b")])));
+        assert!(matches(&everything, &Labels::of("")));
+        assert!(matches(&everything, &Labels::of("a=b")));
     }
 
     #[test]
     fn all_parts_must_hold() {
-        let selector = Selector {
-            match_labels: Some(labels(&[("a", "1"), ("b", "2")])),
-            ..expression("c", Operator::Exists, &[])
-        };
-        assert!(matches(&selector, &labels(&[("a", "1"), ("b", "2"), ("c", "")])));
-        for missing in ["a", "b", "c"] {
-            let mut labels = labels(&[("a", "1"), ("b", "2"), ("c", "")]);
-            labels.retain(|(key, _)| key != missing);
-            assert!(!matches(&selector, &labels), "without {missing}");
+        let selector = Selector { match_labels: Some("a=1\nb=2".into()), ..expression("c", Operator::Exists, &[]) };
+        assert!(matches(&selector, &Labels::of("a=1\nb=2\nc=")));
+        for labels in ["b=2\nc=", "a=1\nc=", "a=1\nb=2"] {
+            assert!(!matches(&selector, &Labels::of(labels)), "{labels}");
         }
     }
 
     #[test]
     fn a_mismatch_reads_as_a_sentence() {
-        let zone = Selector { match_labels: Some(labels(&[("zone", "a")])), match_expressions: None };
+        let zone = Selector { match_labels: Some("zone=a".into()), match_expressions: None };
         let cases = [
-            (zone.clone(), labels(&[("zone", "b")]), "`zone` must be `a` and is `b`"),
-            (zone, labels(&[]), "`zone` must be `a` and is absent"),
-            (
-                expression("zone", Operator::IsIn, &["a", "b"]),
-                labels(&[("zone", "c")]),
-                "`zone` must be one of `a`, `b` and is `c`",
-            ),
-            (
-                expression("zone", Operator::NotIn, &["a"]),
-                labels(&[("zone", "a")]),
-                "`zone` must be none of `a` and is `a`",
-            ),
-            (expression("zone", Operator::Exists, &[]), labels(&[]), "`zone` must be present and is absent"),
-            (
-                expression("zone", Operator::DoesNotExist, &[]),
-                labels(&[("zone", "a")]),
-                "`zone` must be absent and is `a`",
-            ),
+            (zone.clone(), "zone=b", "`zone` must be `a` and is `b`"),
+            (zone, "", "`zone` must be `a` and is absent"),
+            (expression("zone", Operator::IsIn, &["a", "b"]), "zone=c", "`zone` must be one of `a`, `b` and is `c`"),
+            (expression("zone", Operator::NotIn, &["a"]), "zone=a", "`zone` must be none of `a` and is `a`"),
+            (expression("zone", Operator::Exists, &[]), "", "`zone` must be present and is absent"),
+            (expression("zone", Operator::DoesNotExist, &[]), "zone=a", "`zone` must be absent and is `a`"),
         ];
         for (selector, labels, expected) in cases {
-            assert_eq!(mismatch(&selector, &labels).map(|part| part.sentence()).as_deref(), Some(expected));
+            assert_eq!(mismatch(&selector, &Labels::of(labels)).map(|part| part.sentence()).as_deref(), Some(expected));
         }
     }
 }

@@ -87,19 +87,19 @@ pub(crate) fn pools() -> PoolIndex {
 
 /// What a pod in a namespace labelled `team: red` asks. Only a pod named with 5 letters is answered well by bad guests.
 pub(crate) fn question(pod: &str) -> Question {
-    let labels = vec![("team".to_owned(), "red".to_owned())];
+    let labels = "team=red\n".to_owned();
     Question {
         context: Context {
             pod: Pod {
                 namespace: "default".into(),
                 name: pod.into(),
                 uid: "1".into(),
-                labels: Vec::new(),
+                labels: String::new(),
                 annotations: Vec::new(),
                 owners: Vec::new(),
             },
             namespace: Namespace { name: "default".into(), labels, annotations: Vec::new() },
-            node: Node { name: "node".into(), labels: Vec::new() },
+            node: Node { name: "node".into(), labels: String::new() },
             cluster: Cluster {
                 install_namespace: "kube-system".into(),
                 default_network: None,

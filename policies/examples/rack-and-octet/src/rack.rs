@@ -1,8 +1,8 @@
 //! Whether a pool is of the node's rack.
 
 use spiderpool_policy_guide::affinity::{ReasonKind, Verdict};
+use spiderpool_policy_guide::metadata::label;
 use spiderpool_policy_guide::phrase::bounded;
-use spiderpool_policy_guide::selector::value;
 use spiderpool_policy_guide::types::{Node, Pool};
 
 use crate::config::Config;
@@ -18,8 +18,8 @@ const OTHER: i32 = -1;
 /// The verdict for one pool.
 pub(crate) fn judge(config: &Config, node: &Node, pool: &Pool) -> Verdict {
     let key = &config.rack_label;
-    let rack_of_pool = pool.labels.as_ref().and_then(|labels| value(labels, key));
-    match (rack_of_pool, value(&node.labels, key)) {
+    let rack_of_pool = pool.labels.as_ref().and_then(|labels| label(labels, key));
+    match (rack_of_pool, label(&node.labels, key)) {
         (None, _) => Verdict::Admit(ANY),
         (Some(pool), Some(node)) if pool == node => Verdict::Admit(OWN),
         (Some(_), _) if !config.strict => Verdict::Admit(OTHER),

@@ -11,7 +11,7 @@ const LENIENT: &str = r#"{"rackLabel": "topology.example.com/rack"}"#;
 const STRICT: &str = r#"{"rackLabel": "topology.example.com/rack", "strict": true}"#;
 
 fn racked(rack: Option<&str>) -> Labels {
-    rack.map(|rack| (RACK.to_owned(), rack.to_owned())).into_iter().collect()
+    rack.map(|rack| format!("{RACK}={rack}")).unwrap_or_default()
 }
 
 /// The pod `shop/db-0` on a node of this rack.
@@ -21,11 +21,11 @@ fn context(rack: Option<&str>) -> Context {
             namespace: "shop".into(),
             name: "db-0".into(),
             uid: "uid".into(),
-            labels: Vec::new(),
+            labels: String::new(),
             annotations: Vec::new(),
             owners: Vec::new(),
         },
-        namespace: Namespace { name: "shop".into(), labels: Vec::new(), annotations: Vec::new() },
+        namespace: Namespace { name: "shop".into(), labels: String::new(), annotations: Vec::new() },
         node: Node { name: "node-1".into(), labels: racked(rack) },
         cluster: Cluster {
             install_namespace: "kube-system".into(),
