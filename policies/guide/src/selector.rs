@@ -36,10 +36,10 @@ pub fn matches(selector: &Selector, labels: &Labels<'_>) -> bool {
 /// The first part of `selector` that does not hold for `labels`; none when it matches.
 #[must_use]
 pub fn mismatch<'a>(selector: &'a Selector, labels: &Labels<'a>) -> Option<Mismatch<'a>> {
-    let mut wanted = metadata::pairs(selector.match_labels.as_deref().unwrap_or_default());
-    let label = wanted.find_map(|(key, wanted)| {
-        let found = labels.get(key);
-        (found != Some(wanted)).then_some(Mismatch::Label { key, wanted, found })
+    let mut wanted = metadata::lines(selector.match_labels.as_deref().unwrap_or_default());
+    let label = wanted.find(|line| !labels.has(line)).map(|line| {
+        let (key, wanted) = line.split_once('=').unwrap_or((line, ""));
+        Mismatch::Label { key, wanted, found: labels.get(key) }
     });
     label.or_else(|| {
         selector.match_expressions.iter().flatten().find_map(|requirement| {
