@@ -42,9 +42,9 @@ fn damaged_code_is_made_again() {
 fn code_without_its_seal_is_made_again() {
     let place = Place::new();
     for path in code(place.path()) {
-        fs::remove_file(path.with_extension("sha256")).unwrap();
+        fs::remove_file(path.with_extension("blake3")).unwrap();
         PolicyHost::open(config(place.path())).unwrap();
-        assert!(path.with_extension("sha256").exists());
+        assert!(path.with_extension("blake3").exists());
     }
 }
 
@@ -82,6 +82,6 @@ fn nothing_is_left_behind_by_compiling() {
     let place = Place::new();
     let entries = fs::read_dir(place.path().join("cache")).unwrap();
     let strange = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let strange: Vec<String> = strange.filter(|name| !name.ends_with(".cwasm") && !name.ends_with(".sha256")).collect();
+    let strange: Vec<String> = strange.filter(|name| !name.ends_with(".cwasm") && !name.ends_with(".blake3")).collect();
     assert_eq!(strange, Vec::<String>::new());
 }
