@@ -1,4 +1,4 @@
-//! The aligned blocks of 256 addresses that the ledger keeps one record for.
+//! The aligned blocks of 64 addresses that the ledger keeps one record for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,9 +10,9 @@ use crate::cidr::{Cidr, CidrError};
 use crate::family::{Family, key};
 use crate::{IpRange, IpSet};
 
-/// 256 addresses whose first one ends in eight zero bits: an IPv4 `/24` or an IPv6 `/120`.
+/// 64 addresses whose first one ends in six zero bits: an IPv4 `/26` or an IPv6 `/122`.
 ///
-/// The text form is the CIDR: `10.0.0.0/24`, `fd00::/120`.
+/// The text form is the CIDR: `10.0.0.0/26`, `fd00::/122`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Block {
@@ -27,7 +27,7 @@ pub enum BlockError {
     #[error(transparent)]
     Cidr(#[from] CidrError),
     /// A subnet of another size.
-    #[error("{cidr} is not a block of 256 addresses; write {block}")]
+    #[error("{cidr} is not a block of 64 addresses; write {block}")]
     Size {
         /// What was written.
         cidr: Cidr,
@@ -38,12 +38,13 @@ pub enum BlockError {
 
 impl Block {
     /// How many addresses a block has.
-    pub const SIZE: usize = 256;
+    pub const SIZE: u8 = 64;
+    const MASK: u128 = Self::SIZE as u128 - 1;
 
     /// The block that `address` is in.
     #[must_use]
     pub fn containing(address: IpAddr) -> Self {
-        Self { family: Family::of(address), base: key(address) & !0xff }
+        Self { family: Family::of(address), base: key(address) & !Self::MASK }
     }
 
     /// The family of the addresses.
@@ -52,7 +53,7 @@ impl Block {
         self.family
     }
 
-    /// The address `offset` places after the first.
+    /// The address `offset` places after the first; offsets of 64 and more lie in later blocks.
     #[must_use]
     pub fn address(self, offset: u8) -> IpAddr {
         self.family.address(self.base + u128::from(offset))
@@ -61,8 +62,7 @@ impl Block {
     /// The place of `address` in the block, or `None` when it is in another.
     #[must_use]
     pub fn offset(self, address: IpAddr) -> Option<u8> {
-        let [low, ..] = key(address).to_le_bytes();
-        self.contains(address).then_some(low)
+        self.contains(address).then(|| (key(address) & Self::MASK) as u8)
     }
 
     /// Whether `address` is in the block.
@@ -74,19 +74,19 @@ impl Block {
     /// All addresses of the block.
     #[must_use]
     pub fn range(self) -> IpRange {
-        IpRange { family: self.family, first: self.base, last: self.base | 0xff }
+        IpRange { family: self.family, first: self.base, last: self.base | Self::MASK }
     }
 
     /// The block as a subnet.
     #[must_use]
     pub fn cidr(self) -> Cidr {
-        Cidr { address: self.address(0), prefix: self.family.bits() - 8 }
+        Cidr { address: self.address(0), prefix: self.family.bits() - Self::SIZE.ilog2() as u8 }
     }
 
     /// The block after this one, or `None` at the end of the family.
     #[must_use]
     pub fn next(self) -> Option<Self> {
-        let base = self.base.checked_add(0x100).filter(|&base| base <= self.family.last_key())?;
+        let base = self.base.checked_add(Self::MASK + 1).filter(|&base| base <= self.family.last_key())?;
         Some(Self { family: self.family, base })
     }
 }
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn a_block_reads_and_prints_as_a_cidr() {
-        for text in ["0.0.0.0/24", "10.0.0.0/24", "255.255.255.0/24", "::/120", "fd00::/120", "fd00::ff00/120"] {
+        for text in ["0.0.0.0/26", "10.0.0.64/26", "255.255.255.192/26", "::/122", "fd00::/122", "fd00::ffc0/122"] {
             assert_eq!(text.parse::<Block>().unwrap().to_string(), text);
         }
         let cases = [
-            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 256 addresses; write 10.0.0.0/24"),
-            ("fd00::/64", "fd00::/64 is not a block of 256 addresses; write fd00::/120"),
-            ("10.0.0.1/24", "unformatted subnet 10.0.0.1/24, please change it to 10.0.0.0/24"),
+            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 256 addresses; write 10.0.0.0/26"),
+            ("fd00::/64", "fd00::/64 is not a block of 256 addresses; write fd00::/122"),
+            ("10.0.0.1/26", "unformatted subnet 10.0.0.1/26, please change it to 10.0.0.0/26"),
         ];
         for (text, message) in cases {
             assert_eq!(text.parse::<Block>().unwrap_err().to_string(), message);
@@ -165,23 +165,23 @@ mod tests {
 
     #[test]
     fn offsets_and_addresses_are_inverse() {
-        for text in ["0.0.0.0/24", "255.255.255.0/24", "::/120", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120"] {
+        for text in ["0.0.0.0/26", "255.255.255.192/26", "::/122", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffc0/122"] {
             let block: Block = text.parse().unwrap();
-            for offset in 0..=255 {
+            for offset in 0..Block::SIZE {
                 assert_eq!(block.offset(block.address(offset)), Some(offset), "{text} {offset}");
             }
-            assert_eq!(block.range().count(), 256);
+            assert_eq!(block.range().count(), 64);
         }
-        let block: Block = "0.0.0.0/24".parse().unwrap();
-        assert_eq!(block.offset("0.0.1.0".parse().unwrap()), None);
+        let block: Block = "0.0.0.0/26".parse().unwrap();
+        assert_eq!(block.offset("0.0.0.64".parse().unwrap()), None);
         assert_eq!(block.offset("::".parse().unwrap()), None);
     }
 
     #[test]
     fn blocks_end_with_the_family() {
         for (last, before) in [
-            ("255.255.255.0/24", "255.255.254.0/24"),
-            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff00/120", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fe00/120"),
+            ("255.255.255.192/26", "255.255.255.128/26"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffc0/122", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff80/122"),
         ] {
             let (last, before): (Block, Block) = (last.parse().unwrap(), before.parse().unwrap());
             assert_eq!((before.next(), last.next()), (Some(last), None));
@@ -192,8 +192,8 @@ mod tests {
     fn a_huge_set_gives_its_blocks_one_by_one() {
         let set: IpSet = "fd00::/64".parse::<Cidr>().unwrap().range().into();
         let first: Vec<String> = set.blocks().take(3).map(|block| block.to_string()).collect();
-        assert_eq!(first, ["fd00::/120", "fd00::100/120", "fd00::200/120"]);
-        assert_eq!(set.bits_in_block("fd00::100/120".parse().unwrap()), [u64::MAX; 4]);
-        assert_eq!(set.bits_in_block("fd01::/120".parse().unwrap()), [0; 4]);
+        assert_eq!(first, ["fd00::/122", "fd00::40/122", "fd00::80/122"]);
+        assert_eq!(set.bits_in_block("fd00::40/122".parse().unwrap()), u64::MAX);
+        assert_eq!(set.bits_in_block("fd01::/122".parse().unwrap()), 0);
     }
 }

@@ -269,22 +269,15 @@ impl IpSet {
         self.next_at_or_after(block.address(0)).map(Block::containing)
     }
 
-    /// Which addresses of `block` are in the set: bit `i % 64` of word `i / 64` stands for `block.address(i)`.
+    /// Which addresses of `block` are in the set: bit `i` stands for `block.address(i)`.
     #[must_use]
-    pub fn bits_in_block(&self, block: Block) -> [u64; 4] {
+    pub fn bits_in_block(&self, block: Block) -> u64 {
         let range = block.range();
-        let mut bits = [0; 4];
-        for span in self.intersect_range(&range).spans {
+        let bits = |span: Span| {
             let (from, to) = (span.first - range.first, span.last - range.first);
-            for (word, base) in bits.iter_mut().zip([0, 64, 128, 192]) {
-                // The part of from..=to that falls into this word, if any.
-                let (low, high) = (from.max(base), to.min(base + 63));
-                if low <= high {
-                    *word |= (u64::MAX >> (63 - (high - low))) << (low - base);
-                }
-            }
-        }
-        bits
+            (u64::MAX >> (63 - (to - from))) << from
+        };
+        self.intersect_range(&range).spans.into_iter().map(bits).fold(0, |all, bits| all | bits)
     }
 
     /// The index of the first span that ends at or after `key`: the one that holds `key`, or else the next one.

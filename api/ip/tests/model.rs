@@ -126,8 +126,8 @@ proptest! {
         for block in universe(family).into_iter().map(Block::containing).collect::<BTreeSet<_>>() {
             prop_assert_eq!(set.block_at_or_after(block), expected.range(block..).next().copied());
             let bits = set.bits_in_block(block);
-            for offset in 0..=255_u8 {
-                let bit = bits[usize::from(offset / 64)] >> (offset % 64) & 1 == 1;
+            for offset in 0..Block::SIZE {
+                let bit = bits >> offset & 1 == 1;
                 prop_assert_eq!(bit, model.contains(&block.address(offset)), "{} + {}", block, offset);
             }
         }

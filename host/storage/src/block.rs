@@ -1,4 +1,4 @@
-//! A block of 256 addresses as pure data: each address is free, held or quarantined.
+//! A block of 64 addresses as pure data: each address is free, held or quarantined.
 //!
 //! No clock and no I/O: time comes in as a value, and every change is one call of [`Records::put`], which answers with
 //! what was there before, so that whoever changed something can change it back.
@@ -8,70 +8,72 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+use spiderpool_ip::Block;
 
 use crate::Allocation;
 
-/// A set of the 256 offsets of a block: bit `i % 64` of word `i / 64` stands for offset `i`.
+/// A set of the 64 offsets of a block: bit `i` stands for offset `i`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bits(pub [u64; 4]);
+pub struct Bits(pub u64);
 
 impl Bits {
     /// Whether `offset` is in the set.
     #[must_use]
     pub fn contains(self, offset: u8) -> bool {
-        let (word, bit) = place(offset);
-        self.0[word] & bit != 0
+        self.0 & bit(offset) != 0
     }
 
     /// Puts `offset` in or takes it out.
     pub fn set(&mut self, offset: u8, member: bool) {
-        let (word, bit) = place(offset);
-        if member { self.0[word] |= bit } else { self.0[word] &= !bit }
+        if member { self.0 |= bit(offset) } else { self.0 &= !bit(offset) }
     }
 
     /// How many offsets it has.
     #[must_use]
     pub fn count(self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
+        self.0.count_ones()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// The offsets of both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
+        Self(self.0 & other.0)
     }
 
     /// The offsets of this set that are not in `other`.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] & !other.0[i]))
+        Self(self.0 & !other.0)
     }
 
     /// The offsets of either set.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+        Self(self.0 | other.0)
     }
 
     /// The lowest offset that is not below `from`.
     #[must_use]
     pub fn first_from(self, from: u8) -> Option<u8> {
-        let start = usize::from(from / 64);
-        let mut word = self.0[start] & (u64::MAX << (from % 64));
-        for (base, index) in (start..4).map(|index| (index as u8 * 64, index)) {
-            if index > start {
-                word = self.0[index];
-            }
-            if word != 0 {
-                return Some(base + word.trailing_zeros() as u8);
-            }
-        }
-        None
+        let left = self.0 & u64::MAX.checked_shl(from.into()).unwrap_or(0);
+        (left != 0).then(|| left.trailing_zeros() as u8)
+    }
+
+    /// The offsets, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (0..Block::SIZE).filter(move |&offset| self.contains(offset))
     }
 }
 
-fn place(offset: u8) -> (usize, u64) {
-    (usize::from(offset / 64), 1 << (offset % 64))
+/// Offsets beyond the block have no bit.
+fn bit(offset: u8) -> u64 {
+    1_u64.checked_shl(offset.into()).unwrap_or(0)
 }
 
 /// What an address is.
@@ -167,15 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_free_is_found_across_words() {
+    fn the_first_free_is_the_lowest_from_there_on() {
         let mut records = Records::default();
-        let usable = Bits([u64::MAX; 4]);
-        for offset in 0..=255 {
+        let usable = Bits(u64::MAX);
+        for offset in 0..Block::SIZE {
             assert_eq!(records.first_free(usable, 0), Some(offset));
             assert_eq!(records.put(offset, rest()), Slot::Free);
         }
         assert_eq!(records.first_free(usable, 0), None);
-        for offset in [0, 63, 64, 127, 128, 255] {
+        for offset in [0, 1, 31, 32, 62, 63] {
             assert_eq!(records.put(offset, Slot::Free), rest());
             assert_eq!(records.first_free(usable, offset), Some(offset), "{offset}");
             records.put(offset, rest());
@@ -194,16 +196,16 @@ mod tests {
     proptest! {
         #[test]
         fn bits_behave_like_a_set(
-            a in proptest::collection::btree_set(any::<u8>(), 0..80),
-            b in proptest::collection::btree_set(any::<u8>(), 0..80),
-            from: u8,
+            a in proptest::collection::btree_set(0..Block::SIZE, 0..50),
+            b in proptest::collection::btree_set(0..Block::SIZE, 0..50),
+            from in 0..=Block::SIZE,
         ) {
             let bits = |set: &BTreeSet<u8>| {
                 let mut bits = Bits::default();
                 set.iter().for_each(|&offset| bits.set(offset, true));
                 bits
             };
-            let listed = |bits: Bits| (0..=255).filter(|&offset| bits.contains(offset)).collect::<BTreeSet<u8>>();
+            let listed = |bits: Bits| bits.iter().collect::<BTreeSet<u8>>();
             prop_assert_eq!(listed(bits(&a)), a.clone());
             prop_assert_eq!(listed(bits(&a).and(bits(&b))), &a & &b);
             prop_assert_eq!(listed(bits(&a).or(bits(&b))), &a | &b);
@@ -213,14 +215,14 @@ mod tests {
         }
 
         #[test]
-        fn records_behave_like_a_map(steps in proptest::collection::vec((any::<u8>(), any::<bool>()), 0..300)) {
+        fn records_behave_like_a_map(steps in proptest::collection::vec((0..Block::SIZE, any::<bool>()), 0..200)) {
             let (mut records, mut model) = (Records::default(), BTreeSet::new());
-            let usable = Bits([0xffff_0000_ff00_ff0f, u64::MAX, 0, 1 << 63]);
+            let usable = Bits(0xffff_0000_ff00_ff0f);
             for (offset, take) in steps {
                 let before = records.put(offset, if take { rest() } else { Slot::Free });
                 let was = if take { !model.insert(offset) } else { model.remove(&offset) };
                 prop_assert_eq!(before != Slot::Free, was);
-                let free = (0..=255).find(|&offset| usable.contains(offset) && !model.contains(&offset));
+                let free = (0..Block::SIZE).find(|&offset| usable.contains(offset) && !model.contains(&offset));
                 prop_assert_eq!(records.first_free(usable, 0), free);
                 prop_assert_eq!(records.quarantined().count() as usize, model.len());
                 prop_assert_eq!(records.held().count(), 0);

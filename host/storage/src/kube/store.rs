@@ -11,7 +11,7 @@ use spiderpool_ip::Block;
 
 use crate::{BoxFuture, Endpoint};
 
-/// Which block: blocks belong to pools, and two pools that touch the same 256 addresses have one each.
+/// Which block: blocks belong to pools, and two pools that touch the same 64 addresses have one each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId {
     /// The pool's name.
@@ -57,7 +57,7 @@ pub enum Change {
     Move {
         /// The address.
         address: IpAddr,
-        /// Who must hold it: `podUid`, `interface` and `containerID` are compared.
+        /// What must be written there now, to the letter.
         from: BlockAllocation,
         /// Who gets it.
         to: BlockAllocation,
@@ -66,14 +66,14 @@ pub enum Change {
     Free {
         /// The address.
         address: IpAddr,
-        /// Who must hold it, compared as above.
+        /// What must be written there now.
         from: BlockAllocation,
     },
     /// Held or free → not given out for a while.
     Rest {
         /// The address.
         address: IpAddr,
-        /// Who must hold it; none: it must be free.
+        /// What must be written there now; none: it must be free.
         from: Option<BlockAllocation>,
         /// Until when, and why.
         rest: Quarantine,

@@ -77,8 +77,7 @@ impl State {
         let mut ranges = Vec::new();
         for (block, records) in self.blocks_of(space) {
             let held = records.held().and(Bits(space.bits_in_block(block)));
-            let offsets = (0..=255).filter(|&offset| held.contains(offset));
-            ranges.extend(offsets.map(|offset| IpRange::from(block.address(offset))));
+            ranges.extend(held.iter().map(|offset| IpRange::from(block.address(offset))));
         }
         IpSet::from_ranges(space.family(), ranges).unwrap_or_else(|_| IpSet::empty(space.family()))
     }
