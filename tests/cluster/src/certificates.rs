@@ -26,6 +26,8 @@ pub(crate) struct Certificates {
     pub(crate) admin: Identity,
     /// The key that tokens of service accounts are signed with.
     pub(crate) accounts_key: PathBuf,
+    /// The public part of that key, which they are checked with.
+    pub(crate) accounts_public_key: PathBuf,
 }
 
 impl Certificates {
@@ -53,11 +55,13 @@ impl Certificates {
                 key: written(folder, &format!("{name}.key"), &key.serialize_pem())?,
             })
         };
+        let accounts = KeyPair::generate()?;
         Ok(Self {
             authority: written(folder, "authority.crt", &issuer.pem())?,
             server: identity("server", &server)?,
             admin: identity("admin", &admin)?,
-            accounts_key: written(folder, "accounts.key", &KeyPair::generate()?.serialize_pem())?,
+            accounts_key: written(folder, "accounts.key", &accounts.serialize_pem())?,
+            accounts_public_key: written(folder, "accounts.pub", &accounts.public_key_pem())?,
         })
     }
 }

@@ -209,7 +209,8 @@ fn etcd(folder: &Path, durability: Durability) -> Result<Server> {
     let mut arguments = vec![
         format!("--data-dir={}", folder.join("etcd").display()),
         format!("--listen-client-urls={url}"),
-        format!("--advertise-client-urls={url}"),
+        // Has to be a host and a port; the API server does not ask for it.
+        "--advertise-client-urls=http://localhost:2379".to_owned(),
         format!("--listen-peer-urls=unix://{}", folder.join("peer.sock").display()),
         "--log-level=warn".to_owned(),
     ];
@@ -220,7 +221,7 @@ fn etcd(folder: &Path, durability: Durability) -> Result<Server> {
 }
 
 fn apiserver(folder: &Path, address: SocketAddr, certificates: &Certificates, config: &Config) -> Result<Server> {
-    let Certificates { authority, server, accounts_key, .. } = certificates;
+    let Certificates { authority, server, accounts_key, accounts_public_key, .. } = certificates;
     let file = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
     let mut arguments = vec![
         format!("--etcd-servers=unix://{}", folder.join("etcd.sock").display()),
@@ -229,7 +230,7 @@ fn apiserver(folder: &Path, address: SocketAddr, certificates: &Certificates, co
         file("tls-cert-file", &server.certificate),
         file("tls-private-key-file", &server.key),
         file("client-ca-file", authority),
-        file("service-account-key-file", accounts_key),
+        file("service-account-key-file", accounts_public_key),
         file("service-account-signing-key-file", accounts_key),
     ];
     let fixed = [
