@@ -186,7 +186,7 @@ impl Writer {
 }
 
 /// A holder as they are in clusters: a pod of a Deployment, a UID, a container's ID of 64 digits.
-fn record(index: usize) -> Value {
+pub(crate) fn record(index: usize) -> Value {
     json!({
         "pod": format!("shop-production/checkout-service-7d9f8b6c5d-{index:05}"),
         "podUid": format!("0d5f1c9e-6c1b-4c58-9a53-{index:012x}"),

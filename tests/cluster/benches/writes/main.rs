@@ -7,6 +7,7 @@
 mod blocks;
 mod endpoints;
 mod meter;
+mod shapes;
 
 use anyhow::Result;
 use spiderpool_cluster::Cluster;
@@ -15,7 +16,18 @@ use spiderpool_cluster::Cluster;
 async fn main() -> Result<()> {
     let cluster = Cluster::start().await?;
     println!("{}", meter::HEAD);
-    blocks::one_writer(&cluster).await?;
-    blocks::ten_writers(&cluster).await?;
-    endpoints::created(&cluster).await
+    // Names of parts as arguments; cargo adds `--bench`.
+    let named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect::<Vec<_>>();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wanted("endpoints") {
+        endpoints::created(&cluster).await?;
+    }
+    if wanted("shapes") {
+        shapes::compared(&cluster).await?;
+    }
+    if wanted("blocks") {
+        blocks::one_writer(&cluster).await?;
+        blocks::ten_writers(&cluster).await?;
+    }
+    Ok(())
 }
