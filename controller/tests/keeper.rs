@@ -3,7 +3,7 @@
 mod daemon;
 mod objects;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use daemon::Daemon;
@@ -15,6 +15,8 @@ use spiderpool_cluster::Cluster;
 use spiderpool_crd::{FINALIZER, SpiderIPBlock};
 
 const PROMISED: Duration = Duration::from_secs(2);
+/// Where it is not about time, and the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The shared cluster, and a daemon that looks at all of it; tests have pools of their own.
 async fn begin(test: &str) -> Result<(Objects, Daemon)> {
@@ -67,53 +69,58 @@ async fn counts_and_holders_follow_within_the_promised_time() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_storm_of_changes_is_few_writes() -> Result<()> {
-    let (objects, daemon) = begin("storm").await?;
+async fn a_storm_of_changes_is_few_writes_and_silence_none() -> Result<()> {
+    // Its own cluster: what daemon and pool count is this test's alone.
+    let cluster = Cluster::start().await?;
+    let first = Daemon::start(&cluster.kubeconfig(), &[]).await?;
+    let objects = Objects::new(cluster.client()?, "storm");
     objects.pool("10.7.0.0/16", "10.7.0.1-10.7.0.254", None).await?;
     objects.block("10.7.0.0/24", &[]).await?;
-    objects.until(PROMISED, "an empty pool", |pool| pool.allocated() == Some(0)).await?;
-    let writes = daemon.metric("spiderpool_controller_pool_writes_total").await?;
-    let begun = std::time::Instant::now();
+    objects.until(PATIENCE, "an empty pool", |pool| pool.allocated() == Some(0)).await?;
+    let writes = first.metric("spiderpool_controller_pool_writes_total").await?;
+    let begun = Instant::now();
     for last in 1..=200 {
         let path = format!("/spec/allocations/10.7.0.{last}");
-        objects
-            .change_block("10.7.0.0/24", json!([{"op": "add", "path": path, "value": objects::holder("web")}]))
-            .await?;
+        let change = json!([{"op": "add", "path": path, "value": objects::holder("web")}]);
+        objects.change_block("10.7.0.0/24", change).await?;
     }
-    objects.until(PROMISED, "all of them", |pool| pool.allocated() == Some(200)).await?;
+    let settled = objects.until(PATIENCE, "all of them", |pool| pool.allocated() == Some(200)).await?;
     let periods = begun.elapsed().as_secs_f64() / 0.5;
-    let writes = daemon.metric("spiderpool_controller_pool_writes_total").await? - writes;
-    // One at once, one each half second, and what tests beside this one cause for their few pools.
-    ensure!(writes <= 6.0 * (periods + 2.0), "{writes} writes in {periods} half seconds");
+    let writes = first.metric("spiderpool_controller_pool_writes_total").await? - writes;
+    ensure!((1.0..=periods + 2.0).contains(&writes), "{writes} writes in {periods} half seconds");
+
+    // Another daemon that reads everything anew finds nothing to do, and quarantine matters to neither.
+    let second = Daemon::start(&cluster.kubeconfig(), &[]).await?;
+    let rest = json!({"until": "2030-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"});
+    let change = json!([{"op": "add", "path": "/spec/quarantine/10.7.0.250", "value": rest}]);
+    objects.change_block("10.7.0.0/24", change).await?;
+    // Who knows of a later block has seen that.
+    let later = Objects::new(cluster.client()?, "later");
+    later.pool("10.8.0.0/24", "10.8.0.1", None).await?;
+    later.block("10.8.0.0/24", &[("10.8.0.1", "web-0")]).await?;
+    for daemon in [&first, &second] {
+        daemon.until_metric(PATIENCE, "spiderpool_controller_blocks", 2.0).await?;
+    }
+    later.until(PATIENCE, "the later one", |pool| pool.allocated() == Some(1)).await?;
+    ensure!(objects.get().await?.resource_version() == settled.resource_version(), "it was written again");
+    for daemon in [first, second] {
+        ensure!(daemon.metric("spiderpool_controller_pool_write_failures_total").await? == 0.0, "a write failed");
+    }
     Ok(())
 }
 
 #[tokio::test]
-async fn nothing_is_written_when_nothing_has_changed() -> Result<()> {
-    let (objects, first) = begin("quiet").await?;
-    objects.pool("fd00::/64", "fd00::1-fd00::5", Some("{}")).await?;
+async fn ipv6_is_written_as_go_does() -> Result<()> {
+    let (objects, _daemon) = begin("ipv6").await?;
+    objects.pool("fd00::/64", "fd00::-fd00::ffff:ffff:ffff:ffff", None).await?;
+    objects.until(PATIENCE, "the size, as far as it can be told", |pool| pool.total() == Some(i64::MAX)).await?;
+    objects.resize("fd00::1-fd00::fff").await?;
     objects.block("fd00::/120", &[("fd00::a", "web-0"), ("fd00::1", "web-1")]).await?;
     let two = concat!(
         r#"{"fd00::1":{"pod":"shop/web-1","podUid":"uid-web-1"},"#,
         r#""fd00::a":{"pod":"shop/web-0","podUid":"uid-web-0"}}"#,
     );
-    let settled = objects
-        .until(PROMISED, "two holders", |pool| pool.listed() == Some(two) && pool.finalizers().len() == 1)
-        .await?;
-    // Another one that reads everything anew finds nothing to do for it; nor does quarantine matter to either.
-    let second = Daemon::start(&Cluster::shared().await?.kubeconfig(), &[]).await?;
-    let rest = json!({"until": "2030-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"});
-    objects
-        .change_block("fd00::/120", json!([{"op": "add", "path": "/spec/quarantine/fd00::2", "value": rest}]))
-        .await?;
-    // Both have seen that change when they have seen a later one of another pool.
-    let marker = Objects::new(Cluster::shared().await?.client()?, "quiet-marker");
-    marker.pool("10.8.0.0/24", "10.8.0.1", None).await?;
-    marker.until(PROMISED, "the marker", |pool| pool.total() == Some(1)).await?;
-    ensure!(objects.get().await?.resource_version() == settled.resource_version(), "it was written again");
-    for daemon in [first, second] {
-        ensure!(daemon.metric("spiderpool_controller_pool_write_failures_total").await? == 0.0, "a write failed");
-    }
+    objects.until(PATIENCE, "two holders", |pool| pool.listed() == Some(two) && pool.total() == Some(4095)).await?;
     Ok(())
 }
 
@@ -127,12 +134,12 @@ async fn records_stay_until_a_block_takes_them_over() -> Result<()> {
     );
     objects.pool("10.9.0.0/16", "10.9.0.1-10.9.1.254", Some(left)).await?;
     let both = left.replace(r#""interface":"eth0","#, "");
-    objects.until(PROMISED, "both count", |pool| pool.allocated() == Some(2) && pool.listed() == Some(&both)).await?;
+    objects.until(PATIENCE, "both count", |pool| pool.allocated() == Some(2) && pool.listed() == Some(&both)).await?;
 
     objects.block("10.9.0.0/24", &[("10.9.0.5", "web-0")]).await?;
     objects.change_block("10.9.0.0/24", json!([{"op": "remove", "path": "/spec/allocations/10.9.0.5"}])).await?;
     let one = r#"{"10.9.1.7":{"pod":"shop/web-1","podUid":"uid-web-1"}}"#;
-    objects.until(PROMISED, "one is left", |pool| pool.allocated() == Some(1) && pool.listed() == Some(one)).await?;
+    objects.until(PATIENCE, "one is left", |pool| pool.allocated() == Some(1) && pool.listed() == Some(one)).await?;
     Ok(())
 }
 
@@ -143,7 +150,7 @@ async fn a_pool_that_is_deleted_waits_for_its_last_address() -> Result<()> {
     objects.block("10.10.0.0/24", &[("10.10.0.5", "web-0")]).await?;
     objects.block("10.10.1.0/24", &[]).await?;
     let is_kept = |pool: &Pool| pool.allocated() == Some(1) && pool.finalizers().contains(&FINALIZER.to_owned());
-    objects.until(PROMISED, "one holder", is_kept).await?;
+    objects.until(PATIENCE, "one holder", is_kept).await?;
     objects.delete().await?;
     // It is looked at again by any change, and still waits.
     objects
@@ -156,12 +163,12 @@ async fn a_pool_that_is_deleted_waits_for_its_last_address() -> Result<()> {
         )
         .await?;
     let waiting = objects
-        .until(PROMISED, "the other holder", |pool| pool.listed().is_some_and(|list| list.contains("10.10.0.6")))
+        .until(PATIENCE, "the other holder", |pool| pool.listed().is_some_and(|list| list.contains("10.10.0.6")))
         .await?;
     ensure!(waiting.is_terminating() && is_kept(&waiting), "{waiting:?}");
 
     objects.change_block("10.10.0.0/24", json!([{"op": "remove", "path": "/spec/allocations/10.10.0.6"}])).await?;
-    objects.until_gone(PROMISED).await?;
+    objects.until_gone(PATIENCE).await?;
     let blocks = Api::<SpiderIPBlock>::all(Cluster::shared().await?.client()?);
     for block in ["10.10.0.0/24", "10.10.1.0/24"] {
         ensure!(blocks.get_opt(&objects.block_name(block)?).await?.is_none(), "{block} is left");
@@ -178,13 +185,13 @@ async fn a_pool_above_the_limit_has_counts_and_what_nobody_has_taken_over() -> R
     let waiting = r#"{"10.11.1.7":{"pod":"shop/web-1","podUid":"uid-web-1"}}"#;
     objects.pool("10.11.0.0/16", "10.11.0.1-10.11.255.254", Some(waiting)).await?;
     objects.block("10.11.0.0/24", &[("10.11.0.5", "web-0"), ("10.11.0.6", "web-2")]).await?;
-    objects.until(PROMISED, "counts", |pool| pool.allocated() == Some(3) && pool.listed() == Some(waiting)).await?;
+    objects.until(PATIENCE, "counts", |pool| pool.allocated() == Some(3) && pool.listed() == Some(waiting)).await?;
     objects.block("10.11.1.0/24", &[("10.11.1.7", "web-1")]).await?;
-    objects.until(PROMISED, "counts alone", |pool| pool.allocated() == Some(3) && pool.listed().is_none()).await?;
+    objects.until(PATIENCE, "counts alone", |pool| pool.allocated() == Some(3) && pool.listed().is_none()).await?;
 
     // When it shrinks, holders that were counted only are read again.
     objects.resize("10.11.0.1-10.11.0.254").await?;
-    objects.until(PROMISED, "holders", |pool| pool.listed().is_some_and(|list| list.contains("10.11.1.7"))).await?;
+    objects.until(PATIENCE, "holders", |pool| pool.listed().is_some_and(|list| list.contains("10.11.1.7"))).await?;
 
     // And an API server that goes and comes back is no reason to stop.
     cluster.apiserver.kill()?;
@@ -200,17 +207,17 @@ async fn a_pool_that_cannot_be_read_fails_alone() -> Result<()> {
     let (objects, _daemon) = begin("broken").await?;
     objects.pool("10.12.0.0/16", "10.12.0.9-10.12.0.1", Some("[broken")).await?;
     objects.block("10.12.0.0/24", &[("10.12.0.5", "web-0")]).await?;
-    let seen = objects.until(PROMISED, "its count", |pool| pool.allocated() == Some(1)).await?;
+    let seen = objects.until(PATIENCE, "its count", |pool| pool.allocated() == Some(1)).await?;
     ensure!(seen.listed() == Some("[broken") && seen.total().is_none(), "{seen:?}");
     objects.delete().await?;
     // Its last holder goes, and nobody knows whether that was the last.
     objects.change_block("10.12.0.0/24", json!([{"op": "remove", "path": "/spec/allocations/10.12.0.5"}])).await?;
-    objects.until(PROMISED, "no count", |pool| pool.allocated() == Some(0) && pool.is_terminating()).await?;
+    objects.until(PATIENCE, "no count", |pool| pool.allocated() == Some(0) && pool.is_terminating()).await?;
     // Clearing it says so.
     let api = Api::<Pool>::all(Cluster::shared().await?.client()?);
     let cleared = json!({"status": {"allocatedIPs": null}});
     api.patch_status(&objects.name, &PatchParams::default(), &Patch::Merge(cleared)).await?;
-    objects.until_gone(PROMISED).await?;
+    objects.until_gone(PATIENCE).await?;
     ensure!(api.delete(&objects.name, &DeleteParams::default()).await.is_err(), "it is still there");
     Ok(())
 }

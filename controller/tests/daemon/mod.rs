@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A running daemon; it ends with the test.
 pub(crate) struct Daemon {
@@ -62,6 +62,17 @@ impl Daemon {
         let text = self.metrics().await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.with_context(|| format!("no {name} in\n{text}"))?.parse().context("no number")
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn until_metric(&self, patience: Duration, name: &str, value: f64) -> Result<()> {
+        let equal = async {
+            while self.metric(name).await? != value {
+                sleep(Duration::from_millis(20)).await;
+            }
+            Ok(())
+        };
+        timeout(patience, equal).await.with_context(|| format!("{name} is not {value} after {patience:?}"))?
     }
 
     /// Asks it to stop, as Kubernetes does, and waits until it has.
