@@ -1,0 +1,24 @@
+//! Where log lines go: standard error, one a line.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::LogFormat;
+
+/// Sends log lines that pass `level` to standard error from now on.
+///
+/// # Errors
+/// `level` is no filter, or logging was set up before.
+pub(crate) fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder().parse(level).with_context(|| {
+        format!("log level {level:?}; use error, warn, info, debug, trace, or a filter such as info,spiderpool_controller=debug")
+    })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("log set-up: {error}"))
+}

@@ -1,0 +1,96 @@
+//! What a pool's status should be. Pure: the rules are in [the crate's description](crate).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use spiderpool_crd::{AllocatedIps, AllocatedIpsError, PoolHolder, SpiderIPPoolStatus};
+use spiderpool_ip::Block;
+
+/// What is known of a block's allocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holders {
+    /// Their number: enough for a pool whose holders are not listed.
+    Counted(usize),
+    /// All of them.
+    Listed(BTreeMap<IpAddr, PoolHolder>),
+}
+
+impl Holders {
+    /// The number of allocations.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Counted(count) => *count,
+            Self::Listed(holders) => holders.len(),
+        }
+    }
+
+    /// Forgets who they are.
+    pub fn strip(&mut self) {
+        *self = Self::Counted(self.count());
+    }
+}
+
+/// A block that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBlock {
+    /// Its `resourceVersion`.
+    pub version: String,
+    /// Its allocations.
+    pub holders: Holders,
+}
+
+/// What a pool's status should be.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The status.
+    pub status: SpiderIPPoolStatus,
+    /// Whether any address is held, or may be.
+    pub held: bool,
+    /// Why `allocatedIPs` is left as it is: it cannot be read, and nobody knows what would be lost.
+    pub unreadable: Option<AllocatedIpsError>,
+}
+
+/// Whether the holders of a pool of that size are listed. A pool of unknown size is: what is there is not taken away
+/// because of a typing error in `spec.ips`.
+#[must_use]
+pub fn is_listed(total: Option<i64>, limit: u32) -> bool {
+    total.is_none_or(|total| total <= i64::from(limit))
+}
+
+/// The status for a pool of `total` addresses (none: `ips` or `excludeIPs` cannot be read) that has `current` now and
+/// these blocks. None when a block is only counted whose holders would have to be listed.
+#[must_use]
+pub fn wanted(
+    current: &SpiderIPPoolStatus,
+    total: Option<i64>,
+    blocks: &BTreeMap<Block, KnownBlock>,
+    limit: u32,
+) -> Option<Wanted> {
+    let in_blocks: usize = blocks.values().map(|block| block.holders.count()).sum();
+    let total_ip_count = total.or(current.total_ip_count);
+    let status = |allocated_ips, count: usize| SpiderIPPoolStatus {
+        allocated_ips,
+        total_ip_count,
+        allocated_ip_count: Some(i64::try_from(count).unwrap_or(i64::MAX)),
+    };
+    let mut records = match AllocatedIps::parse(current.allocated_ips.as_deref()) {
+        Ok(records) => records,
+        Err(error) => {
+            let status = status(current.allocated_ips.clone(), in_blocks);
+            return Some(Wanted { status, held: true, unreadable: Some(error) });
+        }
+    };
+    records.0.retain(|address, _| !blocks.contains_key(&Block::containing(*address)));
+    let count = in_blocks + records.0.len();
+    if is_listed(total, limit) {
+        for block in blocks.values() {
+            let Holders::Listed(holders) = &block.holders else { return None };
+            records.0.extend(holders.iter().map(|(address, holder)| (*address, holder.clone())));
+        }
+    }
+    Some(Wanted { status: status(records.to_field(), count), held: count > 0, unreadable: None })
+}
+
+#[cfg(test)]
+mod tests;

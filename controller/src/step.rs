@@ -1,0 +1,75 @@
+//! The next thing to do for a pool. One at a time: each is looked at again when the pool has changed by it.
+
+use serde_json::{Map, Value, json};
+use spiderpool_crd::{AllocatedIpsError, FINALIZER, SpiderIPBlock, SpiderIPPoolStatus};
+
+use crate::projection;
+use crate::view::{Pool, PoolBlocks};
+
+/// A change of a pool, made from one `resourceVersion` of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// A merge patch of the object.
+    Object(Value),
+    /// A merge patch of the status.
+    Status(Value),
+    /// Nobody holds an address of a pool that is being deleted: delete these blocks, if they still are what they were,
+    /// then apply the merge patch of the object.
+    Release {
+        /// Names and `resourceVersion`s.
+        blocks: Vec<(String, String)>,
+        /// Takes the finalizer away.
+        patch: Value,
+    },
+}
+
+/// What there is to do, if anything, and what is wrong with the pool's records.
+pub(crate) fn next(
+    name: &str,
+    pool: &Pool,
+    blocks: &PoolBlocks,
+    limit: u32,
+) -> (Option<Step>, Option<AllocatedIpsError>) {
+    let has_finalizer = pool.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+    if !has_finalizer && !pool.deleting {
+        let all: Vec<&str> = pool.finalizers.iter().map(String::as_str).chain([FINALIZER]).collect();
+        return (Some(Step::Object(object_patch(pool, json!(all)))), None);
+    }
+    let Some(wanted) = projection::wanted(&pool.status, pool.total, blocks, limit) else {
+        return (None, None);
+    };
+    let changes = status_changes(&pool.status, &wanted.status);
+    let step = if !changes.is_empty() {
+        let patch = json!({"metadata": {"resourceVersion": pool.version}, "status": changes});
+        Some(Step::Status(patch))
+    } else if pool.deleting && has_finalizer && !wanted.held {
+        let others: Vec<&String> = pool.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect();
+        let blocks = blocks.iter().map(|(block, known)| (SpiderIPBlock::name_of(name, *block), known.version.clone()));
+        Some(Step::Release { blocks: blocks.collect(), patch: object_patch(pool, json!(others)) })
+    } else {
+        None
+    };
+    (step, wanted.unreadable)
+}
+
+fn object_patch(pool: &Pool, finalizers: Value) -> Value {
+    json!({"metadata": {"resourceVersion": pool.version, "finalizers": finalizers}})
+}
+
+/// Only what differs: the list of holders may be long.
+fn status_changes(current: &SpiderIPPoolStatus, wanted: &SpiderIPPoolStatus) -> Map<String, Value> {
+    let mut changes = Map::new();
+    if current.allocated_ips != wanted.allocated_ips {
+        changes.insert("allocatedIPs".to_owned(), json!(wanted.allocated_ips));
+    }
+    if current.total_ip_count != wanted.total_ip_count {
+        changes.insert("totalIPCount".to_owned(), json!(wanted.total_ip_count));
+    }
+    if current.allocated_ip_count != wanted.allocated_ip_count {
+        changes.insert("allocatedIPCount".to_owned(), json!(wanted.allocated_ip_count));
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! What is known of pools and blocks, from what the watches say.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+use spiderpool_crd::{SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus};
+use spiderpool_ip::Block;
+use tracing::warn;
+
+use crate::projection::{Holders, KnownBlock, is_listed};
+use crate::watched::WatchedBlock;
+
+/// A pool, without what its status does not depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pool {
+    /// Its `resourceVersion`.
+    pub version: String,
+    /// All of them, ours and others'.
+    pub finalizers: Vec<String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Its size; none when `ips` or `excludeIPs` cannot be read.
+    pub total: Option<i64>,
+    /// Its status.
+    pub status: SpiderIPPoolStatus,
+}
+
+/// Blocks of one pool.
+pub(crate) type PoolBlocks = BTreeMap<Block, KnownBlock>;
+
+/// All that is known.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The largest pool whose holders are listed.
+    limit: u32,
+    pools: HashMap<String, Pool>,
+    blocks: HashMap<String, PoolBlocks>,
+    /// The number of all blocks.
+    block_count: usize,
+    listing_pools: HashSet<String>,
+    listing_blocks: HashSet<(String, Block)>,
+}
+
+/// What an event means.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Meaning {
+    /// Pools to look at.
+    pub changed: Vec<String>,
+    /// Pools that are no more.
+    pub gone: Vec<String>,
+    /// A list is complete.
+    pub listed: bool,
+    /// A pool has become so small that its holders are listed, and they are not known: read all blocks again.
+    pub reread_blocks: bool,
+}
+
+impl View {
+    /// Nothing is known yet.
+    pub(crate) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            pools: HashMap::new(),
+            blocks: HashMap::new(),
+            block_count: 0,
+            listing_pools: HashSet::new(),
+            listing_blocks: HashSet::new(),
+        }
+    }
+
+    /// A pool.
+    pub(crate) fn pool(&self, name: &str) -> Option<&Pool> {
+        self.pools.get(name)
+    }
+
+    /// The blocks of a pool.
+    pub(crate) fn blocks(&self, pool: &str) -> &PoolBlocks {
+        static NONE: PoolBlocks = BTreeMap::new();
+        self.blocks.get(pool).unwrap_or(&NONE)
+    }
+
+    /// The number of pools, and of blocks.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.pools.len(), self.block_count)
+    }
+
+    /// Takes in what the watch of pools says.
+    pub(crate) fn pool_event(&mut self, event: Event<SpiderIPPool>) -> Meaning {
+        match event {
+            Event::Apply(pool) => self.know_pool(&pool),
+            Event::Delete(pool) => self.forget_pool(pool.name_any()),
+            Event::Init => {
+                self.listing_pools.clear();
+                Meaning::default()
+            }
+            Event::InitApply(pool) => {
+                self.listing_pools.insert(pool.name_any());
+                self.know_pool(&pool)
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listing_pools);
+                let gone: Vec<String> = self.pools.keys().filter(|name| !listed.contains(*name)).cloned().collect();
+                self.pools.retain(|name, _| listed.contains(name));
+                Meaning { gone, listed: true, ..Meaning::default() }
+            }
+        }
+    }
+
+    /// Takes in what the watch of blocks says.
+    pub(crate) fn block_event(&mut self, event: Event<WatchedBlock>) -> Meaning {
+        let changed = match event {
+            Event::Apply(block) => self.know_block(block).map(|(pool, _)| pool).into_iter().collect(),
+            Event::Delete(block) => self.forget_block(&block).into_iter().collect(),
+            Event::Init => {
+                self.listing_blocks.clear();
+                Vec::new()
+            }
+            Event::InitApply(block) => {
+                let known = self.know_block(block);
+                let changed = known.iter().map(|(pool, _)| pool.clone()).collect();
+                self.listing_blocks.extend(known);
+                changed
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listing_blocks);
+                for (pool, blocks) in &mut self.blocks {
+                    blocks.retain(|block, _| listed.contains(&(pool.clone(), *block)));
+                }
+                self.blocks.retain(|_, blocks| !blocks.is_empty());
+                self.block_count = self.blocks.values().map(BTreeMap::len).sum();
+                let changed = self.pools.keys().cloned().collect();
+                return Meaning { changed, listed: true, ..Meaning::default() };
+            }
+        };
+        Meaning { changed, ..Meaning::default() }
+    }
+
+    /// Takes in the answer to a write that was made from `base`, unless the watch has told something newer.
+    pub(crate) fn written(&mut self, base: &str, pool: &SpiderIPPool) {
+        if self.pools.get(&pool.name_any()).is_some_and(|known| known.version == base) {
+            self.know_pool(pool);
+        }
+    }
+
+    fn know_pool(&mut self, object: &SpiderIPPool) -> Meaning {
+        let name = object.name_any();
+        let total = match object.spec.space() {
+            Ok(space) => Some(i64::try_from(space.count()).unwrap_or(i64::MAX)),
+            Err(problem) => {
+                warn!(pool = name, "{problem}; its totalIPCount stays as it is until that is corrected");
+                None
+            }
+        };
+        let pool = Pool {
+            version: object.resource_version().unwrap_or_default(),
+            finalizers: object.finalizers().to_vec(),
+            deleting: object.is_terminating(),
+            total,
+            status: object.status.clone().unwrap_or_default(),
+        };
+        let listed = is_listed(total, self.limit);
+        let mut reread_blocks = false;
+        for block in self.blocks.get_mut(&name).into_iter().flat_map(BTreeMap::values_mut) {
+            match &block.holders {
+                Holders::Counted(_) => reread_blocks |= listed,
+                Holders::Listed(_) if !listed => block.holders.strip(),
+                Holders::Listed(_) => {}
+            }
+        }
+        let before = self.pools.insert(name.clone(), pool);
+        let changed = if before.as_ref() == self.pools.get(&name) { Vec::new() } else { vec![name] };
+        Meaning { changed, reread_blocks, ..Meaning::default() }
+    }
+
+    fn forget_pool(&mut self, name: String) -> Meaning {
+        self.pools.remove(&name);
+        Meaning { gone: vec![name], ..Meaning::default() }
+    }
+
+    /// Where a block belongs, unless it says nonsense.
+    fn know_block(&mut self, object: WatchedBlock) -> Option<(String, Block)> {
+        let block = place(&object)?;
+        let version = object.metadata.resource_version.unwrap_or_default();
+        let pool = object.spec.pool;
+        let records = object.spec.allocations.into_iter().filter_map(|(key, holder)| {
+            let address = key.parse::<IpAddr>().ok().filter(|address| block.contains(*address));
+            if address.is_none() {
+                warn!(pool, %block, "{key:?} among the allocations is no address of the block; remove it there");
+            }
+            Some((address?, holder))
+        });
+        let mut holders = Holders::Listed(records.collect());
+        if self.pools.get(&pool).is_some_and(|pool| !is_listed(pool.total, self.limit)) {
+            holders.strip();
+        }
+        let before = self.blocks.entry(pool.clone()).or_default().insert(block, KnownBlock { version, holders });
+        self.block_count += usize::from(before.is_none());
+        Some((pool, block))
+    }
+
+    fn forget_block(&mut self, object: &WatchedBlock) -> Option<String> {
+        let block = place(object)?;
+        let blocks = self.blocks.get_mut(&object.spec.pool)?;
+        self.block_count -= usize::from(blocks.remove(&block).is_some());
+        if blocks.is_empty() {
+            self.blocks.remove(&object.spec.pool);
+        }
+        Some(object.spec.pool.clone())
+    }
+}
+
+/// The block that an object is about, if it is one that agents would find.
+fn place(object: &WatchedBlock) -> Option<Block> {
+    let WatchedBlock { metadata, spec } = object;
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let block = match spec.block.parse::<Block>() {
+        Ok(block) => block,
+        Err(problem) => {
+            warn!("SpiderIPBlock {name}: spec.block: {problem}; until then nothing of it counts");
+            return None;
+        }
+    };
+    let right = SpiderIPBlock::name_of(&spec.pool, block);
+    if name != right {
+        warn!("SpiderIPBlock {name}: {block} of pool {} is named {right}; nothing of it counts, delete it", spec.pool);
+        return None;
+    }
+    Some(block)
+}
+
+#[cfg(test)]
+mod tests;

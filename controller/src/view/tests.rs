@@ -1,0 +1,103 @@
+use serde_json::json;
+
+use super::*;
+
+fn pool(name: &str, ips: &str, version: &str) -> SpiderIPPool {
+    let spec = json!({"subnet": "10.6.0.0/16", "ips": [ips]});
+    let mut pool = SpiderIPPool::new(name, serde_json::from_value(spec).unwrap());
+    pool.metadata.resource_version = Some(version.to_owned());
+    pool
+}
+
+fn block(pool: &str, block: &str, addresses: &[&str]) -> WatchedBlock {
+    let name = SpiderIPBlock::name_of(pool, block.parse().unwrap());
+    let holder = json!({
+        "pod": "shop/web", "podUid": "u", "interface": "eth0", "node": "n", "containerID": "c",
+    });
+    let allocations: BTreeMap<&str, _> = addresses.iter().map(|address| (*address, holder.clone())).collect();
+    let object = json!({
+        "apiVersion": "spiderpool.spidernet.io/v2beta1",
+        "kind": "SpiderIPBlock",
+        "metadata": {"name": name, "resourceVersion": "3"},
+        "spec": {"pool": pool, "block": block, "allocations": allocations, "quarantine": {}},
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+fn changed(names: &[&str]) -> Meaning {
+    Meaning { changed: names.iter().map(|name| (*name).to_owned()).collect(), ..Meaning::default() }
+}
+
+fn counts(view: &View, pool: &str) -> Vec<usize> {
+    view.blocks(pool).values().map(|known| known.holders.count()).collect()
+}
+
+#[test]
+fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
+    let mut view = View::new(5000);
+    view.pool_event(Event::Apply(pool("p", "10.6.0.1-10.6.0.9", "1")));
+    view.pool_event(Event::Apply(pool("q", "10.6.0.1-10.6.0.9", "1")));
+    for name in ["p", "q"] {
+        assert_eq!(view.block_event(Event::Apply(block(name, "10.6.0.0/24", &["10.6.0.1"]))), changed(&[name]));
+    }
+    assert_eq!(view.sizes(), (2, 2));
+
+    view.block_event(Event::Init);
+    view.block_event(Event::InitApply(block("p", "10.6.0.0/24", &["10.6.0.1", "10.6.0.2"])));
+    assert_eq!((counts(&view, "p"), counts(&view, "q")), (vec![2], vec![1]), "an unfinished list takes nothing away");
+    assert!(view.block_event(Event::InitDone).listed);
+    assert_eq!((counts(&view, "p"), counts(&view, "q"), view.sizes()), (vec![2], vec![], (2, 1)));
+
+    view.pool_event(Event::Init);
+    view.pool_event(Event::InitApply(pool("p", "10.6.0.1-10.6.0.9", "1")));
+    assert_eq!(view.pool_event(Event::InitDone).gone, ["q"]);
+    view.block_event(Event::Delete(block("p", "10.6.0.0/24", &[])));
+    assert_eq!((view.blocks("p").len(), view.sizes()), (0, (1, 0)));
+}
+
+#[test]
+fn holders_of_a_large_pool_are_forgotten_and_read_again_when_it_shrinks() {
+    let mut view = View::new(9);
+    // Before its pool is told nobody knows how large that is.
+    view.block_event(Event::Apply(block("p", "10.6.0.0/24", &["10.6.0.1"])));
+    let listed = |view: &View| matches!(view.blocks("p").values().next().unwrap().holders, Holders::Listed(_));
+    assert!(listed(&view));
+    let (large, small) = (pool("p", "10.6.0.1-10.6.0.10", "1"), pool("p", "10.6.0.1-10.6.0.9", "2"));
+    assert!(!view.pool_event(Event::Apply(large)).reread_blocks);
+    assert!(!listed(&view));
+    view.block_event(Event::Apply(block("p", "10.6.0.0/24", &["10.6.0.1", "10.6.0.2"])));
+    assert!(!listed(&view));
+    assert_eq!(counts(&view, "p"), [2]);
+    assert!(view.pool_event(Event::Apply(small)).reread_blocks);
+    view.block_event(Event::Apply(block("p", "10.6.0.0/24", &["10.6.0.1"])));
+    assert!(listed(&view));
+}
+
+#[test]
+fn the_echo_of_a_write_is_no_news_and_a_late_answer_none_either() {
+    let mut view = View::new(5000);
+    view.pool_event(Event::Apply(pool("p", "10.6.0.1", "1")));
+    view.written("1", &pool("p", "10.6.0.1", "2"));
+    assert_eq!(view.pool_event(Event::Apply(pool("p", "10.6.0.1", "2"))), Meaning::default());
+    assert_eq!(view.pool_event(Event::Apply(pool("p", "10.6.0.1", "4"))), changed(&["p"]));
+    view.written("2", &pool("p", "10.6.0.1", "3"));
+    assert_eq!(view.pool("p").unwrap().version, "4");
+    view.pool_event(Event::Delete(pool("p", "10.6.0.1", "5")));
+    view.written("4", &pool("p", "10.6.0.1", "5"));
+    assert!(view.pool("p").is_none(), "what is deleted stays deleted");
+}
+
+#[test]
+fn nonsense_counts_for_nothing_and_spoils_nothing() {
+    let mut view = View::new(5000);
+    let mut misnamed = block("p", "10.6.0.0/24", &["10.6.0.1"]);
+    misnamed.metadata.name = Some("mine".to_owned());
+    let mut no_block = block("p", "10.6.0.0/24", &[]);
+    no_block.spec.block = "10.6.0.0/16".to_owned();
+    for object in [misnamed, no_block] {
+        assert_eq!(view.block_event(Event::Apply(object)), Meaning::default());
+    }
+    let strange = block("p", "10.6.0.0/24", &["10.6.0.1", "10.6.1.1", "ten"]);
+    assert_eq!(view.block_event(Event::Apply(strange)), changed(&["p"]));
+    assert_eq!(counts(&view, "p"), [1]);
+}
