@@ -154,8 +154,8 @@ mod tests {
             assert_eq!(text.parse::<Block>().unwrap().to_string(), text);
         }
         let cases = [
-            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 256 addresses; write 10.0.0.0/26"),
-            ("fd00::/64", "fd00::/64 is not a block of 256 addresses; write fd00::/122"),
+            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 64 addresses; write 10.0.0.0/26"),
+            ("fd00::/64", "fd00::/64 is not a block of 64 addresses; write fd00::/122"),
             ("10.0.0.1/26", "unformatted subnet 10.0.0.1/26, please change it to 10.0.0.0/26"),
         ];
         for (text, message) in cases {

@@ -48,6 +48,7 @@ pub(super) const EDGES: &[Row] = &[
     row("cni/plugin", &["api/ip", "api/wire"]),
     row("cni/*", &["cni/plugin", "api/ip", "api/wire", "host/netlink", "host/probe"]),
     row("cni", &["cni/*"]),
+    row("controller", &["api/*", "tests/cluster"]),
     row("ctl", &["host/runtime", "api/*"]),
     // What is not installed.
     row("tests/cluster", &["api/crd"]),
