@@ -55,7 +55,7 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
     let catalog = ClusterCatalog::watch(client.clone(), "follows");
     assert!(!catalog.freshness().is_current());
     timeout(LONG, catalog.ready()).await?;
-    assert!(catalog.freshness().is_current());
+    timeout(LONG, catalog.subscribe_freshness().wait_for(|it| it.is_current())).await??;
     let first = catalog.current();
     assert!(first.namespaces.contains_key(&namespace));
     assert_eq!(first.nodes.keys().collect::<Vec<_>>(), ["follows"]);
