@@ -1,7 +1,11 @@
 //! The ledger and the catalog of a cluster: everything that is remembered lives in its API server.
 
+mod catalog;
+mod client;
 mod store;
 
+pub use catalog::{ClusterCatalog, Freshness};
+pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
 pub use store::{
     BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
