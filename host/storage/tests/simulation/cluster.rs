@@ -36,6 +36,8 @@ pub(crate) struct State {
     /// How many of 100 calls go wrong.
     pub(crate) faults: u32,
     pub(crate) calls: u64,
+    /// Whether the trace is printed as it grows.
+    told: bool,
     versions: u64,
     start: SystemTime,
     begun: Instant,
@@ -76,6 +78,7 @@ impl Cluster {
             rng,
             faults,
             calls: 0,
+            told: std::env::var_os("SIMULATION_SEED").is_some(),
             versions: 0,
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
             begun: Instant::now(),
@@ -88,6 +91,10 @@ impl Cluster {
 }
 
 impl State {
+    pub(crate) fn held(&self) -> usize {
+        self.blocks.values().map(|stored| stored.spec.allocations.len()).sum()
+    }
+
     fn clock(&self) -> SystemTime {
         self.start + self.begun.elapsed()
     }
@@ -114,6 +121,9 @@ impl State {
     fn note(&mut self, what: &str) {
         let at = self.begun.elapsed().as_millis();
         let _ = writeln!(self.trace, "{at} {what}");
+        if self.told {
+            eprintln!("{at} {what}");
+        }
     }
 
     /// What must hold at every moment.
