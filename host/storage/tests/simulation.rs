@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::run;
 
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 1500;
 
 #[test]
 fn no_address_is_doubled_and_none_is_lost_in_any_world() {

@@ -61,8 +61,7 @@ async fn simulate(seed: u64) -> String {
     let usable = pools.iter().map(|space| (space.name.clone(), addresses(space))).collect();
     let cluster = Cluster::new(seed, usable);
     let agents = (0..rng.usize(2..=3)).map(|n| Agent { node: format!("node{n}"), ledger: Mutex::new(None) });
-    let world =
-        Arc::new(World { cluster, pools, agents: agents.collect(), runs: Mutex::new(0), seed });
+    let world = Arc::new(World { cluster, pools, agents: agents.collect(), runs: Mutex::new(0), seed });
     for agent in 0..world.agents.len() {
         world.start(agent).await;
     }
@@ -160,11 +159,11 @@ impl World {
             let state = self.cluster.0.lock();
             for (address, there) in state.blocks.values().flat_map(|stored| &stored.spec.allocations) {
                 let known = left.iter().any(|(_, endpoint)| {
-                    endpoint.holder.uid == there.pod_uid && endpoint.leases.iter().any(|lease| lease.address == *address)
+                    endpoint.holder.uid == there.pod_uid
+                        && endpoint.leases.iter().any(|lease| lease.address == *address)
                 });
-                let orphan = |(_, what, uid): &(u64, String, String)| {
-                    *what == address.to_string() && *uid == there.pod_uid
-                };
+                let orphan =
+                    |(_, what, uid): &(u64, String, String)| *what == address.to_string() && *uid == there.pod_uid;
                 assert!(known || state.doubtful.iter().any(orphan), "{address} leaked to {}", there.pod_uid);
             }
         }
@@ -193,9 +192,9 @@ impl World {
         assert_eq!(held, pods, "blocks (left) and pods");
         let records: BTreeMap<_, _> =
             state.endpoints.iter().map(|((_, name), (_, status))| (name.clone(), status.clone())).collect();
-        let expected = left.iter().map(|(_, endpoint)| {
-            (endpoint.holder.pod.clone(), SpiderEndpoint::from(endpoint).status.unwrap())
-        });
+        let expected = left
+            .iter()
+            .map(|(_, endpoint)| (endpoint.holder.pod.clone(), SpiderEndpoint::from(endpoint).status.unwrap()));
         assert_eq!(records, expected.collect(), "records (left) and pods");
         drop(state);
         for agent in 0..self.agents.len() {
