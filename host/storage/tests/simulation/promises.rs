@@ -39,12 +39,16 @@ async fn agent(cluster: &Cluster, node: &str, run: u64) -> KubeLedger {
 }
 
 async fn add(agent: &KubeLedger, uid: &str) -> Result<Endpoint, ReserveError> {
+    add_as(agent, uid, Pick::Lowest).await
+}
+
+async fn add_as(agent: &KubeLedger, uid: &str, pick: Pick) -> Result<Endpoint, ReserveError> {
     let want = Want {
         interface: "eth0".to_owned(),
         family: Family::V4,
         network: String::new(),
         clean_gateway: false,
-        choices: vec![Choice { space: space(), pick: Pick::Lowest }],
+        choices: vec![Choice { space: space(), pick }],
     };
     let reservation = Reservation {
         holder: Holder { namespace: "ns".to_owned(), pod: uid.to_owned(), uid: uid.to_owned() },
@@ -86,8 +90,14 @@ fn a_block_is_marked_while_it_is_full_whoever_filled_it() {
     test(async {
         let cluster = cluster();
         let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
-        let (a, b) = futures::join!(add(&one, "a"), add(&other, "b"));
-        assert_ne!(a.unwrap().leases[0].address, b.unwrap().leases[0].address);
+        for agent in [&one, &other] {
+            add(agent, "first").await.unwrap();
+            agent.release(Release { uid: "first".to_owned(), ..Release::default() }).await.unwrap();
+        }
+        let at = |text: &str| Pick::Exactly(vec![text.parse().unwrap()]);
+        // Neither knows of the other: each believes that it leaves one address free.
+        let (a, b) = futures::join!(add_as(&one, "a", at("10.6.0.1")), add_as(&other, "b", at("10.6.0.2")));
+        assert!(a.is_ok() && b.is_ok());
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(full(&cluster));
         one.release(Release { uid: "a".to_owned(), ..Release::default() }).await.unwrap();
