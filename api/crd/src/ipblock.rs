@@ -59,7 +59,7 @@ pub struct SpiderIPBlockSpec {
 pub struct BlockAllocation {
     /// `pod`: `namespace/name` of the pod, or of the virtual machine that it runs.
     pub pod: String,
-    /// `uid`: the pod's UID.
+    /// `uid`: the pod's UID; records of old releases of Spiderpool have none.
     pub pod_uid: String,
     /// `nic`: the NIC's name; empty in records that were taken over from `status.allocatedIPs`, as all that follows.
     pub interface: String,
@@ -80,20 +80,21 @@ pub struct BlockAllocation {
 
 /// Why a text is no record of a holder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} names no {missing}; write pod=NAMESPACE/NAME uid=UID …, or remove the address to free it")]
-pub struct BlockAllocationError {
-    /// The text.
-    pub text: String,
-    /// The word that it lacks.
-    pub missing: &'static str,
-}
+#[error("{0:?} names no pod; write pod=NAMESPACE/NAME uid=UID …, or remove the address to free it")]
+pub struct BlockAllocationError(pub String);
 
 impl fmt::Display for BlockAllocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pod, pod_uid, interface, node, container_id, network, owner, clean_gateway, further } = self;
-        write!(f, "pod={pod} uid={pod_uid}")?;
-        let words =
-            [("nic", interface), ("node", node), ("sandbox", container_id), ("network", network), ("owner", owner)];
+        write!(f, "pod={pod}")?;
+        let words = [
+            ("uid", pod_uid),
+            ("nic", interface),
+            ("node", node),
+            ("sandbox", container_id),
+            ("network", network),
+            ("owner", owner),
+        ];
         for (key, value) in words.into_iter().filter(|(_, value)| !value.is_empty()) {
             write!(f, " {key}={value}")?;
         }
@@ -131,11 +132,7 @@ impl FromStr for BlockAllocation {
             value.clone_into(field);
         }
         record.further = further.join(" ");
-        let missing = [("pod", &record.pod), ("uid", &record.pod_uid)].into_iter().find(|(_, value)| value.is_empty());
-        match missing {
-            Some((missing, _)) => Err(BlockAllocationError { text: text.to_owned(), missing }),
-            None => Ok(record),
-        }
+        if record.pod.is_empty() { Err(BlockAllocationError(text.to_owned())) } else { Ok(record) }
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod catalog;
 mod client;
+mod engine;
 mod store;
 
 pub use catalog::{ClusterCatalog, Freshness};
 pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
+pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
 pub use store::{
     BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,

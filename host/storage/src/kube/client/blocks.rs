@@ -23,8 +23,8 @@ use super::requests::Requests;
 use crate::BoxFuture;
 use crate::kube::{BlockId, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
 
-/// Blocks per page: a full one is some 60 KiB, so that a page stays small enough for the timeout of one request.
-const BLOCKS_PER_PAGE: u32 = 100;
+/// Blocks per page: a full one is some 16 KiB, so that a page stays small enough for the timeout of one request.
+const BLOCKS_PER_PAGE: u32 = 250;
 /// The same without content.
 const MARKS_PER_PAGE: u32 = 500;
 
@@ -263,16 +263,7 @@ fn new_object(id: &BlockId, owner: PoolObject) -> Result<Vec<u8>, String> {
 }
 
 fn taken_over(holder: PoolHolder) -> BlockAllocation {
-    BlockAllocation {
-        pod: holder.pod,
-        pod_uid: holder.pod_uid,
-        interface: String::new(),
-        node: String::new(),
-        container_id: String::new(),
-        network: String::new(),
-        owner: String::new(),
-        clean_gateway: false,
-    }
+    BlockAllocation { pod: holder.pod, pod_uid: holder.pod_uid, ..BlockAllocation::default() }
 }
 
 #[cfg(test)]
@@ -281,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_the_block() {
-        for (pool, block) in [("p4", "10.6.0.0/24"), ("a.b.0a060100", "10.7.0.0/24"), ("p6", "fd00::100/120")] {
+        for (pool, block) in [("p4", "10.6.0.0/26"), ("a.b.0a060100", "10.7.0.0/26"), ("p6", "fd00::100/122")] {
             let block: Block = block.parse().unwrap();
             assert_eq!(block_of(&SpiderIPBlock::name_of(pool, block)), Some(block));
         }
