@@ -49,26 +49,16 @@ impl Agent {
         require(args)?;
         let attachment = Attachment { container: args.container_id.clone(), interface: args.if_name.clone() };
         let add = self.in_flight.begin(attachment);
-        let view = self.view();
         let claim = Claim {
             namespace: &args.pod_namespace,
             name: &args.pod_name,
             uid: &args.pod_uid,
             container: &args.container_id,
         };
-        let asker = Asker::of(claim, &view.catalog)?;
-        let wants = match self.held(&asker, args).await? {
-            Some(wants) => wants,
-            None => self.decide(&view, &asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
-        };
-        let reservation = Reservation {
-            holder: asker.holder,
-            node: self.node.clone(),
-            container: args.container_id.clone(),
-            owner: asker.owner,
-            wants,
-        };
-        let endpoint = self.ledger.reserve(reservation).await?;
+        let asker = self.surroundings.asker(claim, &self.view().catalog).await?;
+        let endpoint = self.reserve(&asker, args).await.inspect_err(|failure| {
+            self.surroundings.refused(&asker.holder, failure);
+        })?;
         if add.is_void() {
             self.release_attachment(&args.container_id, &args.if_name).await?;
             let message =
@@ -76,6 +66,23 @@ impl Agent {
             return Err(Failure::new(ErrorCode::Unavailable, message));
         }
         Ok(answer::addresses(&endpoint.leases, &self.config))
+    }
+
+    /// Takes what the pod is to have.
+    async fn reserve(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Endpoint, Failure> {
+        let view = self.view();
+        let wants = match self.held(asker, args).await? {
+            Some(wants) => wants,
+            None => self.decide(&view, asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
+        };
+        let reservation = Reservation {
+            holder: asker.holder.clone(),
+            node: self.node.clone(),
+            container: args.container_id.clone(),
+            owner: asker.owner.clone(),
+            wants,
+        };
+        Ok(self.ledger.reserve(reservation).await?)
     }
 
     /// What the pod already holds for the interface, as wants: a repeated ADD, or one that an earlier ADD served ahead.

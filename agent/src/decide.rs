@@ -53,7 +53,7 @@ impl Agent {
     pub(crate) async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
         let view = self.view();
         let claim = Claim { namespace: &args.pod_namespace, name: &args.pod_name, uid: "", container: "" };
-        let asker = Asker::of(claim, &view.catalog)?;
+        let asker = self.surroundings.asker(claim, &view.catalog).await?;
         let cni = types::Cni {
             interface_name: args.if_name,
             default_ipv4_pools: Vec::new(),

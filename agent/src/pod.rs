@@ -1,10 +1,11 @@
-//! Who asks: the pod as far as it is known, from its manifest where there is one, else from the CNI arguments.
+//! Who asks: the pod as far as it is known, for the ledger and for policies.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use spiderpool_runtime::types;
-use spiderpool_storage::catalog::{Catalog, NamespacedName};
+use spiderpool_storage::catalog::Catalog;
 use spiderpool_storage::{Holder, Owner};
 use spiderpool_wire::ErrorCode;
 
@@ -37,26 +38,23 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Asker {
-    /// Finds out who asks.
-    ///
-    /// The uid of the request wins over the manifest's, which may be that of an earlier pod of the name. Where neither
-    /// tells it, the sandbox stands for the pod.
+    /// Somebody who asks: what the request says, and what is known of the pod. `owners` begins with the pod's own
+    /// controller and ends with the top one.
     ///
     /// # Errors
-    /// The pod's manifest says that it is being deleted.
-    pub(crate) fn of(claim: Claim<'_>, catalog: &Catalog) -> Result<Self, Failure> {
-        let key = NamespacedName { namespace: claim.namespace.into(), name: claim.name.into() };
-        let metadata = catalog.pods.get(&key).map(|pod| &pod.metadata);
-        if metadata.is_some_and(|metadata| metadata.deletion_timestamp.is_some()) {
-            let message = format!("pod {}/{} is being deleted; it gets no address", claim.namespace, claim.name);
+    /// The pod does not live any more.
+    pub(crate) fn new(
+        claim: Claim<'_>,
+        uid: &str,
+        pod: Option<&Pod>,
+        owners: Vec<types::Owner>,
+        catalog: &Catalog,
+    ) -> Result<Self, Failure> {
+        if let Some(end) = pod.and_then(end) {
+            let message = format!("pod {}/{} {end}; it gets no address", claim.namespace, claim.name);
             return Err(Failure::new(ErrorCode::Refused, message));
         }
-        let uid =
-            [claim.uid, metadata.and_then(|metadata| metadata.uid.as_deref()).unwrap_or_default(), claim.container]
-                .into_iter()
-                .find(|uid| !uid.is_empty())
-                .unwrap_or_default();
-        let owners: Vec<types::Owner> = metadata.and_then(controller).into_iter().map(owner).collect();
+        let metadata = pod.map(|pod| &pod.metadata);
         let top = owners.last().map_or_else(
             || Owner { kind: "Pod".into(), name: claim.name.into() },
             |owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() },
@@ -82,6 +80,27 @@ impl Asker {
     }
 }
 
+/// How a pod that does not live any more ended. One that is deleted, has done its work for good, or was evicted needs no
+/// address; one whose containers are started again does.
+fn end(pod: &Pod) -> Option<&'static str> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Some("is being deleted");
+    }
+    let status = pod.status.as_ref()?;
+    let restart = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+    match (status.phase.as_deref(), restart) {
+        (Some("Succeeded"), restart) if restart != "Always" => Some("has ended with success"),
+        (Some("Failed"), "Never") => Some("has ended with a failure"),
+        (Some("Failed"), _) if status.reason.as_deref() == Some("Evicted") => Some("was evicted"),
+        _ => None,
+    }
+}
+
+/// The controller that a pod names.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
 /// The node that this agent serves.
 pub(crate) fn node(name: &str, catalog: &Catalog) -> types::Node {
     let labels = catalog.nodes.get(name).and_then(|node| node.metadata.labels.as_ref());
@@ -103,15 +122,44 @@ fn pairs(map: Option<&BTreeMap<String, String>>) -> types::Labels {
     map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
-}
-
-fn owner(reference: &OwnerReference) -> types::Owner {
+/// An owner, for policies.
+pub(crate) fn owner(reference: &OwnerReference) -> types::Owner {
     types::Owner {
         api_version: reference.api_version.clone(),
         kind: reference.kind.clone(),
         name: reference.name.clone(),
         uid: reference.uid.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(restart: &str, status: Value) -> Pod {
+        let spec = json!({"containers": [], "restartPolicy": restart});
+        serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_pod_lives_as_long_as_its_containers_may_run() {
+        let cases = [
+            ("Always", json!({}), None),
+            ("Always", json!({"phase": "Running"}), None),
+            ("Always", json!({"phase": "Succeeded"}), None),
+            ("OnFailure", json!({"phase": "Succeeded"}), Some("has ended with success")),
+            ("Never", json!({"phase": "Succeeded"}), Some("has ended with success")),
+            ("OnFailure", json!({"phase": "Failed"}), None),
+            ("Never", json!({"phase": "Failed"}), Some("has ended with a failure")),
+            ("Always", json!({"phase": "Failed", "reason": "Evicted"}), Some("was evicted")),
+        ];
+        for (restart, status, expected) in cases {
+            assert_eq!(end(&pod(restart, status.clone())), expected, "{restart} {status}");
+        }
+        let mut deleted = pod("Always", json!({"phase": "Running"}));
+        deleted.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        assert_eq!(end(&deleted), Some("is being deleted"));
     }
 }
