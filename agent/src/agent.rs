@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::registry::Registry;
 use spiderpool_ip::Family;
-use spiderpool_runtime::{PolicyHost, PoolIndex, types};
+use spiderpool_runtime::{PolicyHost, types};
 use spiderpool_storage::Ledger;
 use spiderpool_storage::catalog::Catalog;
 use spiderpool_wire::ErrorCode;
@@ -22,6 +22,7 @@ use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::pod;
 use crate::surroundings::Surroundings;
+use crate::view::View;
 
 /// Everything that a request needs. Shared by all of them; nothing in it is changed but the ledger.
 pub(crate) struct Agent {
@@ -47,14 +48,6 @@ pub(crate) struct Agent {
     pub registry: Registry,
     /// The ADDs under way.
     pub in_flight: InFlight,
-}
-
-/// What is known at one moment. Never changed: a new one takes its place.
-pub(crate) struct View {
-    /// The objects.
-    pub catalog: Arc<Catalog>,
-    /// The pools in the shape of decisions.
-    pub pools: Arc<PoolIndex>,
 }
 
 impl Agent {

@@ -9,12 +9,13 @@ use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
 use tracing::{info, warn};
 
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::answer;
 use crate::decide::cni;
 use crate::failure::Failure;
 use crate::in_flight::Attachment;
 use crate::pod::{Asker, Claim};
+use crate::view::View;
 
 impl Agent {
     /// Gives the pod its addresses: for the interface that is added, and for all others that the pod's annotation lists.

@@ -11,9 +11,10 @@ use spiderpool_wire::explain::{ExplainArgs, Explanation};
 use spiderpool_wire::ipam::IpamAddArgs;
 use spiderpool_wire::summary::saturate;
 
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::pod::{Asker, Claim};
+use crate::view::View;
 
 impl Agent {
     /// Has the policies decide. `netns` is the path of the pod's network namespace, looked into only when a pool is to

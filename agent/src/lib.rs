@@ -31,6 +31,7 @@ mod server;
 mod standalone;
 mod surroundings;
 mod sysctl;
+mod view;
 
 use std::io::{Write, stdout};
 

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost, PoolIndex};
+use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost};
 use spiderpool_storage::catalog::{Catalog, CatalogFolder, NamespacedName};
 use spiderpool_storage::{BoxFuture, Holder, LocalLedger};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::admission::PolicyAdmission;
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::args::StandaloneArgs;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -21,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::pod::{self, Asker, Claim};
 use crate::serve::{self, Doors, Remedy};
 use crate::surroundings::Surroundings;
+use crate::view;
 
 /// Serves until told to stop.
 ///
@@ -44,7 +43,7 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let folder = CatalogFolder::watch(&args.manifests, Arc::new(admission))?;
 
     serve::close_on_signals(&gate)?;
-    let view = follow(folder.subscribe(), gate.stop.clone());
+    let view = view::follow(folder.subscribe(), gate.stop.clone());
     let agent = Arc::new(Agent {
         ledger,
         policies,
@@ -87,26 +86,4 @@ impl Surroundings for Machine {
     fn trouble(&self) -> Option<String> {
         None
     }
-}
-
-/// Turns each catalog into a view, and says what is wrong with manifests.
-fn follow(mut catalogs: watch::Receiver<Arc<Catalog>>, stop: CancellationToken) -> watch::Receiver<Arc<View>> {
-    let first = view(&catalogs.borrow_and_update());
-    let (sender, receiver) = watch::channel(first);
-    tokio::spawn(async move {
-        while let Some(Ok(())) = stop.run_until_cancelled(catalogs.changed()).await {
-            let next = view(&catalogs.borrow_and_update());
-            sender.send_replace(next);
-        }
-    });
-    receiver
-}
-
-fn view(catalog: &Arc<Catalog>) -> Arc<View> {
-    for problem in &catalog.problems {
-        warn!("{problem}");
-    }
-    info!(pools = catalog.pools.len(), problems = catalog.problems.len(), "manifests read");
-    let pools = catalog.pools.values().map(|pool| (&*pool.object, pool.space.usable.clone()));
-    Arc::new(View { catalog: Arc::clone(catalog), pools: Arc::new(PoolIndex::new(pools)) })
 }
