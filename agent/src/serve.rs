@@ -43,7 +43,7 @@ impl Doors {
             Some(Ok(address)) => address.to_string(),
             Some(Err(_)) | None => "nowhere".to_owned(),
         };
-        info!(socket = %path.display(), health = place(&health), metrics = place(&metrics), "listening");
+        info!(socket = %path.display(), health = %place(&health), metrics = %place(&metrics), "listening");
         Ok(Self { path, socket, health, metrics })
     }
 
