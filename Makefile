@@ -18,6 +18,7 @@ demo: toolchain ## see pods get addresses, and a policy of your own take over
 
 test: toolchain ## everything that can be wrong: units, policies in the sandbox, namespaces, end to end
 	@cargo xtask prepare
+	@cargo xtask tools
 	@cargo xtask dist --debug
 	@cargo test --workspace
 	@cargo xtask tidy
@@ -25,6 +26,7 @@ test: toolchain ## everything that can be wrong: units, policies in the sandbox,
 
 bench: toolchain ## measure, and write docs/benchmarks.md
 	@cargo xtask prepare
+	@cargo xtask tools
 	@cargo xtask dist
 	@cargo bench --package spiderpool-tests
 

@@ -1,5 +1,6 @@
 //! The build steps that cargo lacks. `cargo xtask help` lists them.
 
+mod cache;
 mod crds;
 mod dist;
 mod guests;
@@ -8,6 +9,7 @@ mod process;
 mod progress;
 mod rustc;
 mod tidy;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,6 +37,8 @@ enum Task {
     Dist(dist::Args),
     /// Install what demo and tests need and this machine lacks, with apt-get.
     Prepare,
+    /// Build etcd, kube-apiserver and kubectl, which tests and benchmarks start, with Go; minutes the first time.
+    Tools,
 }
 
 fn main() -> ExitCode {
@@ -54,5 +58,6 @@ fn run(Cli { task }: Cli) -> Result<()> {
         Task::Tidy => tidy::run(),
         Task::Dist(args) => dist::run(args),
         Task::Prepare => prepare::run(),
+        Task::Tools => tools::run(),
     }
 }

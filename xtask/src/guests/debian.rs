@@ -12,9 +12,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::toolchain::lock;
-use crate::process;
+use super::toolchain::PREPARED;
 use crate::progress::{say, step};
+use crate::{cache, process};
 
 /// The compiler, and the sources of its std.
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -36,7 +36,7 @@ pub(crate) fn compiler(cache: &Path) -> Result<PathBuf> {
     if rustc.is_file() {
         return Ok(rustc);
     }
-    let _lock = lock(cache)?;
+    let _lock = cache::lock(cache, PREPARED)?;
     if !rustc.is_file() {
         fetch(cache, &home)?;
     }

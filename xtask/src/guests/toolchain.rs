@@ -5,19 +5,20 @@
 //! cache and never installed. A std that was built is kept per compiler, outside the repository.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::{TARGET, debian, std_library};
-use crate::process;
 use crate::progress::say;
-use crate::rustc;
+use crate::{cache, process, rustc};
 
 /// A person who has the network for it sets this to 1 to let rustup add the target to the toolchain.
 const ASK_RUSTUP: &str = "SPIDERPOOL_RUSTUP_TARGET";
+/// What a second build waits for.
+pub(crate) const PREPARED: &str = "the same compiler or std";
 
 /// How to compile for the guests' target.
 pub(crate) struct Toolchain {
@@ -50,27 +51,16 @@ pub(crate) fn find() -> Result<Toolchain> {
     if has_std(&rustc, None)? || (asked_for_rustup() && add_with_rustup(&rustc)?) {
         return Ok(Toolchain { rustc, sysroot: None, linker });
     }
-    let cache = cache()?;
+    let cache = cache::folder("wasm-std")?;
     let rustc = if has_sources(&rustc)? { rustc } else { debian::compiler(&cache)? };
     let sysroot = cache.join(format!("sysroot-{}", identity(&rustc)?));
     if !has_std(&rustc, Some(&sysroot))? {
-        let _lock = lock(&cache)?;
+        let _lock = cache::lock(&cache, PREPARED)?;
         if !has_std(&rustc, Some(&sysroot))? {
             std_library::build(&rustc, &cache, &sysroot)?;
         }
     }
     Ok(Toolchain { rustc, sysroot: Some(sysroot), linker })
-}
-
-/// Holds off a second build that would prepare the same thing, until the file is dropped.
-pub(crate) fn lock(cache: &Path) -> Result<File> {
-    let path = cache.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    if file.try_lock().is_err() {
-        say("waiting for another build that prepares the same compiler or std");
-        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-    }
-    Ok(file)
 }
 
 fn asked_for_rustup() -> bool {
@@ -122,16 +112,4 @@ fn linker(rustc: &Path) -> Result<PathBuf> {
         linker.display()
     );
     Ok(linker)
-}
-
-/// `$XDG_CACHE_HOME/spiderpool/wasm-std`: what is prepared serves every clone of the repository.
-fn cache() -> Result<PathBuf> {
-    let base = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
-        .context("no place for a cache: neither XDG_CACHE_HOME nor HOME is set; set HOME")?;
-    let cache = base.join("spiderpool/wasm-std");
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make the folder {}", cache.display()))?;
-    Ok(cache)
 }

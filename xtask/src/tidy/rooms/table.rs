@@ -50,6 +50,7 @@ pub(super) const EDGES: &[Row] = &[
     row("cni", &["cni/*"]),
     row("ctl", &["host/runtime", "api/*"]),
     // What is not installed.
+    row("tests/cluster", &["api/crd"]),
     row("tests", &["*"]),
     row("xtask/crds", &["api/crd"]),
     row("xtask", &[]),
@@ -64,7 +65,7 @@ pub(super) const FENCES: &[Fence] = &[
     },
     Fence {
         crates: &["kube", "kube-*"],
-        rooms: &["host/storage", "agent", "controller", "tests"],
+        rooms: &["host/storage", "agent", "controller", "tests", "tests/cluster"],
         partly: &[Partly { room: "api/crd", features: &["derive"] }],
         remedy: "a client of the API server belongs behind host/storage",
     },

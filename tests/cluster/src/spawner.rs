@@ -1,0 +1,31 @@
+//! Starting processes that die with this one.
+
+use std::io;
+use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+type Order = (Command, Sender<io::Result<Child>>);
+
+/// Starts a command from a thread that lives as long as the process.
+///
+/// The kernel sends the signal of `setpriv --pdeathsig` when the *thread* that started the child ends, and a test's
+/// thread ends with the test, while a shared cluster serves the next one.
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
+    static ORDERS: OnceLock<Sender<Order>> = OnceLock::new();
+    let orders = ORDERS.get_or_init(|| {
+        let (sender, orders) = channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, reply) in orders {
+                // Nobody waits for the answer only if the test has ended meanwhile.
+                let _ = reply.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (reply, answer) = channel();
+    let gone = || io::Error::other("the thread that starts processes has ended");
+    orders.send((command, reply)).map_err(|_| gone())?;
+    answer.recv().map_err(|_| gone())?
+}
