@@ -181,6 +181,9 @@ pub enum Why {
     /// It is of the other family.
     #[error("is an {0} pool")]
     Family(Family),
+    /// It was deleted, or is being deleted.
+    #[error("does not exist any more, or is being deleted")]
+    Gone,
     /// It has no addresses at all.
     #[error("has no addresses to give; all of spec.ips is excluded, reserved or the gateway, or the list is empty")]
     Empty,
@@ -238,6 +241,23 @@ pub enum LedgerError {
     /// Reading or writing failed. Helps once the remedy was applied.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The cluster did not do what was asked of it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// What the API server refused or did not answer, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {cause}; {remedy}")]
+pub struct ClusterError {
+    /// What was being done, and to which object.
+    pub what: String,
+    /// What went wrong, in the words of whoever refused.
+    pub cause: String,
+    /// What to do.
+    pub remedy: &'static str,
+    /// Whether the same request may succeed later without anybody's doing.
+    pub retry: bool,
 }
 
 /// What storage refused, where, and what to do about it.
@@ -314,6 +334,13 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// What stopped the engine.
     fn allocations(&self, pool: Option<&str>) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>>;
+
+    /// Makes [`Ledger::usage`] of these pools current. For whoever is about to refuse a pod because they look full: an engine
+    /// that shares the ledger with others knows only what it has seen.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn refresh(&self, pools: &[Arc<PoolSpace>]) -> BoxFuture<'_, Result<(), LedgerError>>;
 
     /// How full a pool is. From memory: it is asked on every decision.
     fn usage(&self, pool: &Arc<PoolSpace>) -> Usage;

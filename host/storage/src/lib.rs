@@ -22,11 +22,12 @@ mod endpoint;
 pub mod kube;
 mod ledger;
 mod local;
+mod place;
 mod space;
 
 pub use endpoint::{Endpoint, Lease};
 pub use ledger::{
-    Allocation, BoxFuture, Choice, Holder, Ledger, LedgerError, Owner, Pick, Quarantine, Release, Reservation,
+    Allocation, BoxFuture, Choice, ClusterError, Holder, Ledger, LedgerError, Owner, Pick, Quarantine, Release, Reservation,
     ReserveError, StorageError, Tried, Usage, Want, Why,
 };
 pub use local::LocalLedger;

@@ -7,6 +7,7 @@ use spiderpool_ip::{Block, Family};
 
 use super::state::State;
 use crate::block::{Bits, Slot};
+use crate::place::{fnv1a, scatter};
 use crate::{Choice, Pick, PoolSpace, Why};
 
 /// How many blocks without room are looked at from a place inside the pool before the lowest free address is taken
@@ -94,34 +95,4 @@ fn first_free(state: &State, space: &PoolSpace, block: Block, from: u8) -> Optio
         None => usable.first_from(from),
     };
     offset.map(|offset| block.address(offset))
-}
-
-/// FNV-1a, 64 bits. Fixed for ever: sticky addresses depend on it.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// 128 bits that differ in about half of their places for seeds that differ in one: two rounds of SplitMix64. Fixed for
-/// ever as well.
-fn scatter(seed: u64) -> u128 {
-    let round = |seed: u64| {
-        let mut word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    };
-    let first = round(seed);
-    u128::from(first) << 64 | u128::from(round(first))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_places_of_keys_never_change() {
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(scatter(0) >> 64, 0xe220_a839_7b1d_cdaf);
-    }
 }

@@ -1,0 +1,225 @@
+//! The ledger of a cluster.
+//!
+//! ```text
+//! reserve, release, quarantine ─→ one task per request, in turn per uid: request.rs
+//!                                     │ one job per address
+//!                                     ▼
+//!                                 one task per pool: gather → plan → change blocks → look at the replies: writer.rs
+//!                                     │ every reply is the new picture of its block
+//!                                     ▼
+//!                                 memory.rs: what this node holds, and how full every block was when last seen
+//!                                     │ pods whose addresses changed
+//!                                     ▼
+//!                                 recorder.rs: SpiderEndpoint records, behind the replies
+//! ```
+//!
+//! What the memory says of a block is what the block said when it was last seen, entries of this node and bitmaps. It is
+//! never believed when an address is answered: an address that is held already is moved to the sandbox that asks, and the
+//! API server refuses that when somebody else has it now.
+//!
+//! # Outcomes that nobody knows
+//! A request that was not answered may still be done, later. It is read back, and wants the very same address again, so
+//! that the late one finds nothing to do. What it could still do after the address was given back, a *doubt*, is looked at
+//! once no request can be under way any more, and undone.
+//!
+//! # What a scan must clean
+//! Doubts do not survive the process. A request that lands after its agent died leaves an entry of a pod that never got an
+//! answer. Should the pod ask again, its entry is found; should it be gone, whoever scans the ledger for pods that are gone
+//! must give the address back, as for a pod that was deleted by force while its node was down.
+//!
+//! # Relied on
+//! A sandbox from which addresses were given back (DEL, or an ADD that failed) is not asked for again: runtimes make a new
+//! one. A late request to free could not tell the two uses apart.
+
+mod entry;
+mod job;
+mod memory;
+mod pick;
+mod picture;
+mod plan;
+mod recorder;
+mod request;
+mod retry;
+mod shared;
+mod turns;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use spiderpool_ip::IpSet;
+use tokio::sync::oneshot;
+
+use super::{BlockStore, EndpointStore};
+use crate::{
+    Allocation, BoxFuture, Endpoint, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
+    ReserveError, Usage,
+};
+use shared::Shared;
+
+/// Looks a pool up by name, as it is now.
+pub type Spaces = Arc<dyn Fn(&str) -> Option<Arc<PoolSpace>> + Send + Sync>;
+
+/// The time of day, by which quarantines end.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What the engine is made of.
+#[derive(Clone)]
+pub struct KubeLedgerConfig {
+    /// The name of the node that the agent runs on. Entries are written with it, and found again by it.
+    pub node: String,
+    /// The blocks.
+    pub blocks: Arc<dyn BlockStore>,
+    /// The records.
+    pub endpoints: Arc<dyn EndpointStore>,
+    /// The pools. Must know them before the ledger is opened: prefix length, gateway and routes of what the node holds
+    /// come from here.
+    pub spaces: Spaces,
+    /// The time of day.
+    pub clock: Clock,
+    /// From where chance starts: places inside pools and the length of waits.
+    pub seed: u64,
+}
+
+impl KubeLedgerConfig {
+    /// With the machine's clock and a seed of its own.
+    #[must_use]
+    pub fn new(node: String, blocks: Arc<dyn BlockStore>, endpoints: Arc<dyn EndpointStore>, spaces: Spaces) -> Self {
+        Self { node, blocks, endpoints, spaces, clock: Arc::new(SystemTime::now), seed: fastrand::u64(..) }
+    }
+}
+
+impl fmt::Debug for KubeLedgerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubeLedgerConfig").field("node", &self.node).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// The engine for clusters.
+///
+/// Needs a tokio runtime with time. Dropping it stops everything at once, as a crash would: what was under way may be done
+/// or not, and is found by the next start. [`KubeLedger::close`] is the gentle way.
+#[derive(Debug)]
+pub struct KubeLedger {
+    shared: Arc<Shared>,
+}
+
+impl KubeLedger {
+    /// Reads all blocks and the records of the node, and begins to repair records that do not say what blocks say.
+    ///
+    /// # Errors
+    /// [`LedgerError::Cluster`] when the API server did not answer within 20 seconds, or refuses.
+    pub async fn open(config: KubeLedgerConfig) -> Result<Self, LedgerError> {
+        let shared = Shared::open(config).await?;
+        Ok(Self { shared })
+    }
+
+    /// Whether all records say what their pods hold.
+    #[must_use]
+    pub fn caught_up(&self) -> bool {
+        self.backlog() == 0
+    }
+
+    /// How many pods have records that do not yet say what they hold.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.shared.recorder.backlog()
+    }
+
+    /// Refuses new requests, finishes those under way and then the records, for at most `patience`. `true` when nothing was
+    /// left to do.
+    pub async fn close(&self, patience: Duration) -> bool {
+        self.shared.close(patience).await
+    }
+
+    /// Begins a request; the future is the answer.
+    fn ask<T, E, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> BoxFuture<'_, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let begun = self.shared.begin().map(|running| {
+            let (reply, answer) = oneshot::channel();
+            let work = work(Arc::clone(&self.shared));
+            self.shared.spawn(async move {
+                let outcome = work.await;
+                drop(running);
+                // Whoever asked may be gone; what was done stays done, and a repeated request finds it.
+                let _ = reply.send(outcome);
+            });
+            answer
+        });
+        Box::pin(async move { begun?.await.unwrap_or_else(|_| Err(LedgerError::Closed.into())) })
+    }
+}
+
+impl Drop for KubeLedger {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+impl Ledger for KubeLedger {
+    fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>> {
+        self.ask(|shared| request::reserve(shared, reservation))
+    }
+
+    fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(|shared| request::release(shared, release))
+    }
+
+    fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(|shared| request::quarantine(shared, quarantine))
+    }
+
+    fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
+        ready(self.shared.memory.lock().endpoint(namespace, pod))
+    }
+
+    fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
+        let held = self.shared.memory.lock().held_by(uid);
+        ready(Endpoint::from_allocations(held.iter().map(AsRef::as_ref)))
+    }
+
+    fn held_by_container(
+        &self,
+        container: &str,
+        interface: Option<&str>,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>> {
+        let mut held = self.shared.memory.lock().allocations();
+        held.retain(|allocation| allocation.lease.container == container);
+        held.retain(|allocation| interface.is_none_or(|interface| allocation.lease.interface == interface));
+        ready(held)
+    }
+
+    /// What this node holds; of one pool, what all nodes hold.
+    fn allocations(&self, pool: Option<&str>) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>> {
+        match pool {
+            None => ready(self.shared.memory.lock().allocations()),
+            Some(pool) => {
+                let pool = pool.to_owned();
+                self.ask(|shared| request::allocations(shared, pool))
+            }
+        }
+    }
+
+    fn refresh(&self, pools: &[Arc<PoolSpace>]) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let pools = pools.to_vec();
+        self.ask(|shared| request::refresh(shared, pools))
+    }
+
+    fn usage(&self, pool: &Arc<PoolSpace>) -> Usage {
+        let now = (self.shared.config.clock)();
+        self.shared.memory.lock().usage(pool, now)
+    }
+
+    fn in_use(&self, space: &IpSet) -> IpSet {
+        self.shared.memory.lock().in_use(space)
+    }
+}
+
+fn ready<'a, T: Send + 'a>(answer: T) -> BoxFuture<'a, Result<T, LedgerError>> {
+    Box::pin(std::future::ready(Ok(answer)))
+}
