@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
-use spiderpool_storage::{Choice, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
+use spiderpool_storage::{Choice, ClusterError, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
 use tracing::{info, warn};
@@ -172,7 +172,8 @@ impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let code = match error {
             LedgerError::Busy { .. } | LedgerError::Closed => ErrorCode::Unavailable,
-            LedgerError::Storage(_) => ErrorCode::Internal,
+            LedgerError::Cluster(ClusterError { retry: true, .. }) => ErrorCode::Unavailable,
+            LedgerError::Cluster(ClusterError { retry: false, .. }) | LedgerError::Storage(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())
     }
