@@ -106,7 +106,7 @@ impl Builder {
     /// Takes reserved addresses out of pools, now that both are known. Spaces that did not change stay the same.
     fn measure_pools(&mut self, problems: &mut Problems) {
         let [v4, v6] = [Family::V4, Family::V6].map(|family| reserved(&self.catalog.reserved_ips, family));
-        for pool in self.catalog.pools.values_mut() {
+        for pool in Arc::make_mut(&mut self.catalog.pools).values_mut() {
             let reserved = if pool.space.subnet.family() == Family::V4 { &v4 } else { &v6 };
             match reserved.clone().and_then(|reserved| PoolSpace::of(&pool.object, &reserved)) {
                 Ok(space) if space == *pool.space => {}
@@ -141,20 +141,22 @@ impl Catalog {
                 // A change of labels leaves the addresses as they are, and the ledger's counts with them.
                 let before = self.pools.get(&name).map(|pool| Arc::clone(&pool.space));
                 let space = before.filter(|before| **before == *space).unwrap_or(space);
-                self.pools.insert(name, Pool { object, space });
+                Arc::make_mut(&mut self.pools).insert(name, Pool { object, space });
             }
             Typed::ReservedIp(object) => {
                 for family in [Family::V4, Family::V6] {
                     object.spec.space(family).map_err(denied)?;
                 }
-                self.reserved_ips.insert(name, object);
+                Arc::make_mut(&mut self.reserved_ips).insert(name, object);
             }
-            Typed::Subnet(object) => drop(self.subnets.insert(name, object)),
-            Typed::Coordinator(object) => drop(self.coordinators.insert(name, object)),
-            Typed::MultusConfig(object) => drop(self.multus_configs.insert(key.namespaced(), object)),
-            Typed::Pod(object) => drop(self.pods.insert(key.namespaced(), object)),
-            Typed::Namespace(object) => drop(self.namespaces.insert(name, object)),
-            Typed::Node(object) => drop(self.nodes.insert(name, object)),
+            Typed::Subnet(object) => drop(Arc::make_mut(&mut self.subnets).insert(name, object)),
+            Typed::Coordinator(object) => drop(Arc::make_mut(&mut self.coordinators).insert(name, object)),
+            Typed::MultusConfig(object) => {
+                drop(Arc::make_mut(&mut self.multus_configs).insert(key.namespaced(), object))
+            }
+            Typed::Pod(object) => drop(Arc::make_mut(&mut self.pods).insert(key.namespaced(), object)),
+            Typed::Namespace(object) => drop(Arc::make_mut(&mut self.namespaces).insert(name, object)),
+            Typed::Node(object) => drop(Arc::make_mut(&mut self.nodes).insert(name, object)),
         }
         Ok(())
     }
@@ -162,14 +164,14 @@ impl Catalog {
     fn remove(&mut self, key: &Key) {
         let name = &key.name;
         match key.kind {
-            Kind::Pool => drop(self.pools.remove(name)),
-            Kind::ReservedIp => drop(self.reserved_ips.remove(name)),
-            Kind::Subnet => drop(self.subnets.remove(name)),
-            Kind::Coordinator => drop(self.coordinators.remove(name)),
-            Kind::MultusConfig => drop(self.multus_configs.remove(&key.namespaced())),
-            Kind::Pod => drop(self.pods.remove(&key.namespaced())),
-            Kind::Namespace => drop(self.namespaces.remove(name)),
-            Kind::Node => drop(self.nodes.remove(name)),
+            Kind::Pool => drop(Arc::make_mut(&mut self.pools).remove(name)),
+            Kind::ReservedIp => drop(Arc::make_mut(&mut self.reserved_ips).remove(name)),
+            Kind::Subnet => drop(Arc::make_mut(&mut self.subnets).remove(name)),
+            Kind::Coordinator => drop(Arc::make_mut(&mut self.coordinators).remove(name)),
+            Kind::MultusConfig => drop(Arc::make_mut(&mut self.multus_configs).remove(&key.namespaced())),
+            Kind::Pod => drop(Arc::make_mut(&mut self.pods).remove(&key.namespaced())),
+            Kind::Namespace => drop(Arc::make_mut(&mut self.namespaces).remove(name)),
+            Kind::Node => drop(Arc::make_mut(&mut self.nodes).remove(name)),
         }
     }
 }

@@ -12,7 +12,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::watch;
 
 use super::build::{Builder, SourceFile};
-use super::{Admission, Catalog, Problem, Severity};
+use super::pods::WrittenPods;
+use super::{Admission, Catalog, Pods, Problem, Severity};
 
 /// How long the folder must be quiet before it is read: editors and `kubectl`-like tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -81,6 +82,12 @@ impl CatalogFolder {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Catalog>> {
         self.catalog.clone()
+    }
+
+    /// The pods of the folder's manifests.
+    #[must_use]
+    pub fn pods(&self) -> Arc<dyn Pods> {
+        Arc::new(WrittenPods(self.subscribe()))
     }
 
     /// Has the folder read again soon: objects that were refused are judged anew, as after a change of rules.

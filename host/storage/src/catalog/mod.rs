@@ -1,4 +1,7 @@
-//! The objects that people write, read from a folder of YAML manifests.
+//! The objects that people write, and the pods that ask: what is in force at one moment, as an `Arc<Catalog>`.
+//!
+//! A cluster's comes from its API server ([`ClusterCatalog`](crate::kube::ClusterCatalog)); without a cluster it is read
+//! from a folder of YAML manifests, by what is here.
 //!
 //! ```text
 //! files by name → documents in order → kind known? → admitted? → typed ──→ Arc<Catalog>
@@ -15,6 +18,7 @@ mod admission;
 mod build;
 mod folder;
 mod object;
+mod pods;
 mod problem;
 mod yaml;
 
@@ -22,12 +26,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
-use spiderpool_crd::{SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, SpiderReservedIP, SpiderSubnet};
+use spiderpool_crd::{
+    SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, SpiderPolicy, SpiderReservedIP, SpiderSubnet,
+};
 
 use crate::PoolSpace;
 
 pub use admission::{AcceptAll, Admission, Denial, Operation, Review};
 pub use folder::{CatalogFolder, FolderError};
+pub use pods::{Dead, KnownPod, LookupError, Pods};
 pub use problem::{Problem, Severity};
 
 /// The namespace and the name of an object.
@@ -48,25 +55,27 @@ pub struct Pool {
     pub space: Arc<PoolSpace>,
 }
 
-/// Everything that is in force at one moment, by name.
+/// Everything that is in force at one moment, by name. Copying it is cheap: kinds that did not change are shared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalog {
     /// The pools that can be used.
-    pub pools: BTreeMap<String, Pool>,
+    pub pools: Arc<BTreeMap<String, Pool>>,
     /// Reserved addresses.
-    pub reserved_ips: BTreeMap<String, Arc<SpiderReservedIP>>,
+    pub reserved_ips: Arc<BTreeMap<String, Arc<SpiderReservedIP>>>,
+    /// Policies, where they are objects of a cluster. A folder has none: policies have a folder of their own.
+    pub policies: Arc<BTreeMap<String, Arc<SpiderPolicy>>>,
     /// Subnets.
-    pub subnets: BTreeMap<String, Arc<SpiderSubnet>>,
+    pub subnets: Arc<BTreeMap<String, Arc<SpiderSubnet>>>,
     /// Coordinators.
-    pub coordinators: BTreeMap<String, Arc<SpiderCoordinator>>,
+    pub coordinators: Arc<BTreeMap<String, Arc<SpiderCoordinator>>>,
     /// Configurations of network attachments.
-    pub multus_configs: BTreeMap<NamespacedName, Arc<SpiderMultusConfig>>,
+    pub multus_configs: Arc<BTreeMap<NamespacedName, Arc<SpiderMultusConfig>>>,
     /// Pods.
-    pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
+    pub pods: Arc<BTreeMap<NamespacedName, Arc<Pod>>>,
     /// Namespaces.
-    pub namespaces: BTreeMap<String, Arc<Namespace>>,
+    pub namespaces: Arc<BTreeMap<String, Arc<Namespace>>>,
     /// Nodes.
-    pub nodes: BTreeMap<String, Arc<Node>>,
-    /// What could not be used, in the order of files and documents.
+    pub nodes: Arc<BTreeMap<String, Arc<Node>>>,
+    /// What could not be used, in the order of files and documents, or by kind and name.
     pub problems: Vec<Problem>,
 }

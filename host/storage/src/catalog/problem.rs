@@ -1,14 +1,14 @@
-//! What is wrong with a manifest, where.
+//! What is wrong with an object, where.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Something in the folder that is not in force as written.
+/// An object that is not in force as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
-    /// The file, or the folder itself.
+    /// The file, or the folder itself; empty when the object is in a cluster.
     pub file: PathBuf,
     /// The line on which the document or the mistake begins, counted from 1; `None` when it is about the whole file.
     pub line: Option<u64>,
@@ -32,15 +32,13 @@ pub enum Severity {
 /// `pools.yaml:12: SpiderIPPool p4: spec.ips[2]: …`
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        for part in [&self.object, &self.field] {
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let place = format!("{}{line}", self.file.display());
+        for part in [&place, &self.object, &self.field] {
             if !part.is_empty() {
-                write!(f, ": {part}")?;
+                write!(f, "{part}: ")?;
             }
         }
-        write!(f, ": {}", self.message)
+        f.write_str(&self.message)
     }
 }

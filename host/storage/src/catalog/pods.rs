@@ -1,0 +1,163 @@
+//! Pods that ask for addresses: what is known about them, and who they belong to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use tokio::sync::watch;
+
+use super::{Catalog, NamespacedName};
+use crate::BoxFuture;
+use crate::kube::StoreError;
+
+/// A pod, as far as giving it addresses is concerned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownPod {
+    /// Its UID; empty when a manifest does not tell it.
+    pub uid: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Why it gets no addresses any more; none while it lives.
+    pub dead: Option<Dead>,
+    /// Its controller, the controller of that, and so on to the top; empty when nothing controls it. The `uid` of one that
+    /// was told by its name alone is empty.
+    pub owners: Vec<OwnerReference>,
+}
+
+/// Why a pod is not alive, by Spiderpool's rule: one whose containers are started again needs its addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dead {
+    /// It has a `deletionTimestamp`.
+    Deleting,
+    /// All containers ended well, and none is started again.
+    Succeeded,
+    /// A container failed, and none is started again.
+    Failed,
+    /// The node threw it out.
+    Evicted,
+}
+
+impl fmt::Display for Dead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleting => "is being deleted",
+            Self::Succeeded => "has succeeded and is not started again",
+            Self::Failed => "has failed and is not started again",
+            Self::Evicted => "was evicted",
+        })
+    }
+}
+
+/// Finds pods.
+pub trait Pods: Send + Sync {
+    /// The pod of that name. `uid` is what the container runtime calls it, and may be empty: any pod of the name.
+    ///
+    /// In a cluster, none means that there is no such pod any more; without one, that nobody wrote a manifest, and the
+    /// manifest's uid may be another one than asked for.
+    ///
+    /// # Errors
+    /// The API server was asked and did not answer.
+    fn find<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        uid: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KnownPod>, LookupError>>;
+}
+
+/// Nobody knows whether there is such an object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot look up {what}: {cause}")]
+pub struct LookupError {
+    /// What was looked for, such as `Pod shop/web-0`.
+    pub what: String,
+    /// What happened.
+    #[source]
+    pub cause: StoreError,
+}
+
+impl KnownPod {
+    /// What an object says about itself, with `owners` from elsewhere.
+    pub(crate) fn new(pod: &Pod, owners: Vec<OwnerReference>) -> Self {
+        let ObjectMeta { uid, labels, annotations, .. } = pod.metadata.clone();
+        Self {
+            uid: uid.unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
+            annotations: annotations.unwrap_or_default(),
+            dead: dead(pod),
+            owners,
+        }
+    }
+}
+
+/// The owner that manages an object, as opposed to those that only keep it from being collected.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+}
+
+fn dead(pod: &Pod) -> Option<Dead> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Some(Dead::Deleting);
+    }
+    let status = pod.status.as_ref()?;
+    let restart = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
+    match status.phase.as_deref() {
+        Some("Succeeded") if restart != "Always" => Some(Dead::Succeeded),
+        Some("Failed") if restart == "Never" => Some(Dead::Failed),
+        Some("Failed") if status.reason.as_deref() == Some("Evicted") => Some(Dead::Evicted),
+        _ => None,
+    }
+}
+
+/// The pods that people wrote down.
+pub(super) struct WrittenPods(pub(super) watch::Receiver<Arc<Catalog>>);
+
+impl Pods for WrittenPods {
+    fn find<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        _uid: &'a str,
+    ) -> BoxFuture<'a, Result<Option<KnownPod>, LookupError>> {
+        let catalog = Arc::clone(&self.0.borrow());
+        let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
+        let pod = catalog.pods.get(&key);
+        let known = pod.map(|pod| KnownPod::new(pod, controller(&pod.metadata).cloned().into_iter().collect()));
+        Box::pin(std::future::ready(Ok(known)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_is_not_started_again_is_dead() {
+        let dead = |restart: &str, phase: &str, reason: &str| {
+            let pod = json!({
+                "metadata": {"name": "a"},
+                "spec": {"restartPolicy": restart, "containers": []},
+                "status": {"phase": phase, "reason": reason},
+            });
+            dead(&serde_json::from_value(pod).unwrap())
+        };
+        let cases = [
+            ("Always", "Running", "", None),
+            ("Always", "Succeeded", "", None),
+            ("OnFailure", "Succeeded", "", Some(Dead::Succeeded)),
+            ("Never", "Succeeded", "", Some(Dead::Succeeded)),
+            ("OnFailure", "Failed", "", None),
+            ("Never", "Failed", "", Some(Dead::Failed)),
+            ("Always", "Failed", "Evicted", Some(Dead::Evicted)),
+        ];
+        for (restart, phase, reason, expected) in cases {
+            assert_eq!(dead(restart, phase, reason), expected, "{restart} {phase} {reason}");
+        }
+    }
+}
