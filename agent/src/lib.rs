@@ -15,6 +15,7 @@ mod answer;
 pub mod args;
 mod ask;
 mod config;
+mod daemon;
 mod decide;
 mod environment;
 mod events;
@@ -49,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { command, log_level, log_format } = args;
     logs::init(&log_level, log_format)?;
     match command {
-        Command::Daemon(_) => Ok(()),
+        Command::Daemon(args) => serve::run(daemon::serve(args)),
         Command::Standalone(args) => serve::run(standalone::serve(args)),
         Command::Shutdown(args) => serve::run(shutdown(args)),
         Command::Metric(args) => serve::run(ask::metric(args.port)),

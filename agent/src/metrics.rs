@@ -28,6 +28,8 @@ pub(crate) struct Metrics {
     no_available_pool: Counter,
     /// Addresses put into quarantine because somebody else uses them.
     pub conflicts: Counter,
+    /// Events about pods that were not published: too many at once, or the API server does not take them.
+    pub omitted_events: Counter,
 }
 
 /// One kind of request.
@@ -80,6 +82,7 @@ impl Metrics {
                 "Allocations refused: no pool may serve",
             ),
             conflicts: counter("ipam_conflict_counts", "Addresses put into quarantine because another host uses them"),
+            omitted_events: counter("events_omitted", "Events about pods that were not published"),
             allocation: Operation::new(registry, "allocation"),
             release: Operation::new(registry, "release"),
         }

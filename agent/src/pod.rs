@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use spiderpool_runtime::types;
-use spiderpool_storage::catalog::Catalog;
+use spiderpool_storage::catalog::{Catalog, KnownPod};
 use spiderpool_storage::{Holder, Owner};
 use spiderpool_wire::ErrorCode;
 
@@ -38,67 +37,40 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Asker {
-    /// Somebody who asks: what the request says, and what is known of the pod. `owners` begins with the pod's own
-    /// controller and ends with the top one.
+    /// Somebody who asks: what the request says, and what is known of the pod.
     ///
     /// # Errors
     /// The pod does not live any more.
-    pub(crate) fn new(
-        claim: Claim<'_>,
-        uid: &str,
-        pod: Option<&Pod>,
-        owners: Vec<types::Owner>,
-        catalog: &Catalog,
-    ) -> Result<Self, Failure> {
-        if let Some(end) = pod.and_then(end) {
-            let message = format!("pod {}/{} {end}; it gets no address", claim.namespace, claim.name);
+    pub(crate) fn new(claim: Claim<'_>, uid: &str, known: KnownPod, catalog: &Catalog) -> Result<Self, Failure> {
+        let KnownPod { uid: _, node: _, labels, annotations, dead, owners } = known;
+        let Claim { namespace, name, .. } = claim;
+        if let Some(dead) = dead {
+            let message = format!("pod {namespace}/{name} {dead}; it gets no address");
             return Err(Failure::new(ErrorCode::Refused, message));
         }
-        let metadata = pod.map(|pod| &pod.metadata);
         let top = owners.last().map_or_else(
-            || Owner { kind: "Pod".into(), name: claim.name.into() },
+            || Owner { kind: "Pod".into(), name: name.into() },
             |owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() },
         );
-        let of_namespace = catalog.namespaces.get(claim.namespace).map(|namespace| &namespace.metadata);
+        let of_namespace = catalog.namespaces.get(namespace).map(|namespace| &namespace.metadata);
         Ok(Self {
-            holder: Holder { namespace: claim.namespace.into(), pod: claim.name.into(), uid: uid.into() },
+            holder: Holder { namespace: namespace.into(), pod: name.into(), uid: uid.into() },
             owner: top,
             pod: types::Pod {
-                namespace: claim.namespace.into(),
-                name: claim.name.into(),
+                namespace: namespace.into(),
+                name: name.into(),
                 uid: uid.into(),
-                labels: pairs(metadata.and_then(|metadata| metadata.labels.as_ref())),
-                annotations: pairs(metadata.and_then(|metadata| metadata.annotations.as_ref())),
-                owners,
+                labels: labels.into_iter().collect(),
+                annotations: annotations.into_iter().collect(),
+                owners: owners.into_iter().map(owner).collect(),
             },
             namespace: types::Namespace {
-                name: claim.namespace.into(),
-                labels: namespace_labels(claim.namespace, of_namespace),
+                name: namespace.into(),
+                labels: namespace_labels(namespace, of_namespace),
                 annotations: pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
             },
         })
     }
-}
-
-/// How a pod that does not live any more ended. One that is deleted, has done its work for good, or was evicted needs no
-/// address; one whose containers are started again does.
-fn end(pod: &Pod) -> Option<&'static str> {
-    if pod.metadata.deletion_timestamp.is_some() {
-        return Some("is being deleted");
-    }
-    let status = pod.status.as_ref()?;
-    let restart = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
-    match (status.phase.as_deref(), restart) {
-        (Some("Succeeded"), restart) if restart != "Always" => Some("has ended with success"),
-        (Some("Failed"), "Never") => Some("has ended with a failure"),
-        (Some("Failed"), _) if status.reason.as_deref() == Some("Evicted") => Some("was evicted"),
-        _ => None,
-    }
-}
-
-/// The controller that a pod names.
-pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
 /// The node that this agent serves.
@@ -122,44 +94,7 @@ fn pairs(map: Option<&BTreeMap<String, String>>) -> types::Labels {
     map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// An owner, for policies.
-pub(crate) fn owner(reference: &OwnerReference) -> types::Owner {
-    types::Owner {
-        api_version: reference.api_version.clone(),
-        kind: reference.kind.clone(),
-        name: reference.name.clone(),
-        uid: reference.uid.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn pod(restart: &str, status: Value) -> Pod {
-        let spec = json!({"containers": [], "restartPolicy": restart});
-        serde_json::from_value(json!({"metadata": {"name": "web"}, "spec": spec, "status": status})).unwrap()
-    }
-
-    #[test]
-    fn a_pod_lives_as_long_as_its_containers_may_run() {
-        let cases = [
-            ("Always", json!({}), None),
-            ("Always", json!({"phase": "Running"}), None),
-            ("Always", json!({"phase": "Succeeded"}), None),
-            ("OnFailure", json!({"phase": "Succeeded"}), Some("has ended with success")),
-            ("Never", json!({"phase": "Succeeded"}), Some("has ended with success")),
-            ("OnFailure", json!({"phase": "Failed"}), None),
-            ("Never", json!({"phase": "Failed"}), Some("has ended with a failure")),
-            ("Always", json!({"phase": "Failed", "reason": "Evicted"}), Some("was evicted")),
-        ];
-        for (restart, status, expected) in cases {
-            assert_eq!(end(&pod(restart, status.clone())), expected, "{restart} {status}");
-        }
-        let mut deleted = pod("Always", json!({"phase": "Running"}));
-        deleted.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        assert_eq!(end(&deleted), Some("is being deleted"));
-    }
+fn owner(reference: OwnerReference) -> types::Owner {
+    let OwnerReference { api_version, kind, name, uid, .. } = reference;
+    types::Owner { api_version, kind, name, uid }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost};
-use spiderpool_storage::catalog::{Catalog, CatalogFolder, NamespacedName};
+use spiderpool_storage::catalog::{Catalog, CatalogFolder, Pods};
 use spiderpool_storage::{BoxFuture, Holder, LocalLedger};
 use tracing::{info, warn};
 
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
-use crate::pod::{self, Asker, Claim};
+use crate::pod::{Asker, Claim};
 use crate::serve::{self, Doors, Remedy};
 use crate::surroundings::Surroundings;
 use crate::view;
@@ -47,7 +47,7 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let agent = Arc::new(Agent {
         ledger,
         policies,
-        surroundings: Box::new(Machine),
+        surroundings: Box::new(Machine(folder.pods())),
         view,
         config,
         node: args.node_name(),
@@ -65,19 +65,18 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
 }
 
 /// One machine: pods are known as far as there are manifests of them.
-struct Machine;
+struct Machine(Arc<dyn Pods>);
 
 impl Surroundings for Machine {
     /// The uid of the request wins over the manifest's, which may be that of an earlier pod of the name. Where neither
     /// tells it, the sandbox stands for the pod.
     fn asker<'a>(&'a self, claim: Claim<'a>, catalog: &'a Catalog) -> BoxFuture<'a, Result<Asker, Failure>> {
-        let key = NamespacedName { namespace: claim.namespace.into(), name: claim.name.into() };
-        let pod = catalog.pods.get(&key).map(|pod| &**pod);
-        let written = pod.and_then(|pod| pod.metadata.uid.as_deref()).unwrap_or_default();
-        let uid = [claim.uid, written, claim.container].into_iter().find(|uid| !uid.is_empty()).unwrap_or_default();
-        let owners = pod.and_then(|pod| pod::controller(&pod.metadata)).into_iter().map(pod::owner).collect();
-        let asker = Asker::new(claim, uid, pod, owners, catalog);
-        Box::pin(async move { asker })
+        Box::pin(async move {
+            let known = self.0.find(claim.namespace, claim.name, claim.uid).await?.unwrap_or_default();
+            let told = known.uid.clone();
+            let uid = [claim.uid, &told, claim.container].into_iter().find(|uid| !uid.is_empty()).unwrap_or_default();
+            Asker::new(claim, uid, known, catalog)
+        })
     }
 
     /// The log has it, and there is nobody else.

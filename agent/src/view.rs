@@ -21,22 +21,33 @@ pub(crate) fn follow(
     mut catalogs: watch::Receiver<Arc<Catalog>>,
     stop: CancellationToken,
 ) -> watch::Receiver<Arc<View>> {
-    let first = view(&catalogs.borrow_and_update());
-    let (sender, receiver) = watch::channel(first);
+    let mut last = View::of(Arc::clone(&catalogs.borrow_and_update()));
+    let (sender, receiver) = watch::channel(Arc::clone(&last));
     tokio::spawn(async move {
         while let Some(Ok(())) = stop.run_until_cancelled(catalogs.changed()).await {
-            let next = view(&catalogs.borrow_and_update());
-            sender.send_replace(next);
+            last = last.next(Arc::clone(&catalogs.borrow_and_update()));
+            sender.send_replace(Arc::clone(&last));
         }
     });
     receiver
 }
 
-fn view(catalog: &Arc<Catalog>) -> Arc<View> {
-    for problem in &catalog.problems {
-        warn!("{problem}");
+impl View {
+    fn of(catalog: Arc<Catalog>) -> Arc<Self> {
+        for problem in &catalog.problems {
+            warn!("{problem}");
+        }
+        info!(pools = catalog.pools.len(), problems = catalog.problems.len(), "objects read");
+        let pools = catalog.pools.values().map(|pool| (&*pool.object, pool.space.usable.clone()));
+        let pools = Arc::new(PoolIndex::new(pools));
+        Arc::new(Self { catalog, pools })
     }
-    info!(pools = catalog.pools.len(), problems = catalog.problems.len(), "objects read");
-    let pools = catalog.pools.values().map(|pool| (&*pool.object, pool.space.usable.clone()));
-    Arc::new(View { catalog: Arc::clone(catalog), pools: Arc::new(PoolIndex::new(pools)) })
+
+    /// The view after this one. Catalogs change with every pod that comes and goes; pools change rarely.
+    fn next(&self, catalog: Arc<Catalog>) -> Arc<Self> {
+        if Arc::ptr_eq(&catalog.pools, &self.catalog.pools) && catalog.problems == self.catalog.problems {
+            return Arc::new(Self { catalog, pools: Arc::clone(&self.pools) });
+        }
+        Self::of(catalog)
+    }
 }

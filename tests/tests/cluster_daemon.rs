@@ -96,7 +96,8 @@ impl<'a> Site<'a> {
         let begun = Instant::now();
         loop {
             let list = get(self.cluster, &["events.events.k8s.io", "--namespace", &self.namespace]).await?;
-            if let Some(found) = list["items"].as_array().unwrap().iter().find(|item| item["regarding"]["name"] == pod) {
+            if let Some(found) = list["items"].as_array().unwrap().iter().find(|item| item["regarding"]["name"] == pod)
+            {
                 return Ok(found.clone());
             }
             if begun.elapsed() > PATIENCE {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::http::Request;
-use kube::{Client, Config};
+use kube::Client;
 use parking_lot::Mutex;
+use spiderpool_storage::kube::{configuration, connect};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,11 +36,9 @@ impl ApiServer {
     /// # Errors
     /// Neither is there, or it cannot be read.
     pub(super) async fn find() -> anyhow::Result<Self> {
-        let config = Config::infer()
-            .await
-            .context("no credentials for an API server; run in a pod with a service account, or set KUBECONFIG")?;
+        let config = configuration(None).await?;
         let url = config.cluster_url.to_string();
-        let client = Client::try_from(config).with_context(|| format!("credentials for the API server {url}"))?;
+        let client = connect(config).await?;
         Ok(Self { client, url, trouble: Arc::default() })
     }
 
@@ -93,7 +91,7 @@ impl ApiServer {
 }
 
 /// An error with its causes: the outermost one of a connection says no more than that there was one.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
