@@ -53,7 +53,7 @@ impl Config {
                 "agent.networkResourcePlugin.enabled: true is not served: network devices are no resources of the node",
             ),
         ];
-        asked.into_iter().filter_map(|(on, sentence)| on.then(|| sentence.to_owned())).collect()
+        asked.into_iter().filter(|(on, _)| *on).map(|(_, sentence)| sentence.to_owned()).collect()
     }
 }
 

@@ -76,10 +76,10 @@ pub(crate) async fn serve(args: DaemonArgs) -> anyhow::Result<()> {
         gate.close("an error");
     }
     let served = answering.await.context("serve").flatten();
-    if let Some(ledger) = opened.transpose()? {
-        if !ledger.close(DRAIN).await {
-            warn!("records of {} endpoints are behind; the next agent makes them good", ledger.backlog());
-        }
+    if let Some(ledger) = opened.transpose()?
+        && !ledger.close(DRAIN).await
+    {
+        warn!("records of {} endpoints are behind; the next agent makes them good", ledger.backlog());
     }
     served
 }
