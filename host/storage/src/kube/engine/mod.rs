@@ -40,6 +40,7 @@ mod plan;
 mod recorder;
 mod request;
 mod retry;
+mod round;
 mod shared;
 mod turns;
 mod writer;

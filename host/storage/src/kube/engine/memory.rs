@@ -1,0 +1,288 @@
+//! What this node holds, and how full every block was when last seen: a projection of the latest picture of each block.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use spiderpool_crd::ipblock::BlockAllocation;
+use spiderpool_ip::{Block, Family, IpRange, IpSet};
+use tokio::time::Instant;
+
+use super::Spaces;
+use super::entry;
+use super::picture::{Picture, Seen, usable};
+use super::retry::LANDING;
+use crate::kube::{FullMark, PodRef, StoredBlock};
+use crate::{Allocation, Endpoint, PoolSpace, Usage};
+
+/// An address that a request of unknown outcome may still take.
+#[derive(Clone, Debug)]
+pub(super) struct Doubt {
+    pub(super) to: BlockAllocation,
+    /// From when on no such request can be under way any more.
+    pub(super) due: Instant,
+}
+
+type Doubts = BTreeMap<(IpAddr, String), Doubt>;
+
+/// Everything that the engine remembers, but its records' state.
+pub(super) struct Memory {
+    node: String,
+    spaces: Spaces,
+    by_uid: BTreeMap<String, Vec<Arc<Allocation>>>,
+    by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
+    pools: BTreeMap<String, BTreeMap<Block, Seen>>,
+    doubts: BTreeMap<String, Doubts>,
+    next_serial: u64,
+}
+
+impl Memory {
+    pub(super) fn new(node: String, spaces: Spaces) -> Self {
+        let (by_uid, by_pool, pools, doubts) = <_>::default();
+        Self { node, spaces, by_uid, by_pool, pools, doubts, next_serial: 0 }
+    }
+
+    // === What is held here ===
+
+    pub(super) fn held_by(&self, uid: &str) -> Vec<Arc<Allocation>> {
+        self.by_uid.get(uid).cloned().unwrap_or_default()
+    }
+
+    /// What the pod of that name has; of the holder that came last, should there be several.
+    pub(super) fn endpoint(&self, namespace: &str, pod: &str) -> Option<Endpoint> {
+        let of_name = self.by_uid.values().filter(|held| {
+            held.first().is_some_and(|first| first.holder.pod == pod && first.holder.namespace == namespace)
+        });
+        let last = of_name.max_by_key(|held| held.last().map(|last| last.serial))?;
+        Endpoint::from_allocations(last.iter().map(AsRef::as_ref))
+    }
+
+    pub(super) fn allocations(&self) -> Vec<Arc<Allocation>> {
+        let mut all: Vec<_> = self.by_pool.values().flat_map(BTreeMap::values).cloned().collect();
+        all.sort_by_key(|allocation| allocation.lease.address);
+        all
+    }
+
+    pub(super) fn holds(&self, pool: &str, address: IpAddr, uid: &str) -> bool {
+        let held = self.by_pool.get(pool).and_then(|held| held.get(&address));
+        held.is_some_and(|allocation| allocation.holder.uid == uid)
+    }
+
+    // === Pictures ===
+
+    pub(super) fn blocks(&self, pool: &str) -> Option<&BTreeMap<Block, Seen>> {
+        self.pools.get(pool)
+    }
+
+    /// The pools that have a record of the block that the address is in.
+    pub(super) fn pools_around(&self, address: IpAddr) -> Vec<String> {
+        let block = Block::containing(address);
+        self.pools.iter().filter(|(_, blocks)| blocks.contains_key(&block)).map(|(pool, _)| pool.clone()).collect()
+    }
+
+    /// Keeps what a block is now, and answers with the pods that this surprises: those whose addresses changed without
+    /// being `expected`.
+    pub(super) fn see(&mut self, stored: &StoredBlock, expected: &BTreeSet<IpAddr>, now: Instant) -> Vec<PodRef> {
+        let (pool, block) = (stored.spec.pool.as_str(), stored.spec.block);
+        self.pools.entry(pool.to_owned()).or_default().insert(block, Seen::Read(Picture::of(stored)));
+        let mut surprised = Vec::new();
+        for known in self.held_in(pool, block) {
+            let address = known.lease.address;
+            let there = stored.spec.allocations.get(&address).filter(|entry| entry.node == self.node);
+            if there.is_none_or(|there| there.pod_uid != known.holder.uid || there.interface != known.lease.interface) {
+                self.forget(&known);
+                if !expected.contains(&address) {
+                    surprised.push(pod_ref(&known));
+                }
+            }
+        }
+        for (&address, there) in &stored.spec.allocations {
+            if there.node == self.node && block.contains(address) {
+                surprised.extend(self.meet(pool, address, there, expected.contains(&address), now));
+            }
+        }
+        surprised
+    }
+
+    /// Remembers an entry of this node, unless it is one that came too late.
+    fn meet(
+        &mut self,
+        pool: &str,
+        address: IpAddr,
+        there: &BlockAllocation,
+        expected: bool,
+        now: Instant,
+    ) -> Option<PodRef> {
+        let known = self.by_pool.get(pool).and_then(|held| held.get(&address)).cloned();
+        if let Some(known) = &known
+            && entry::entry(known) == *there
+        {
+            return None;
+        }
+        if known.is_none() && !expected {
+            let key = (address, there.pod_uid.clone());
+            if self.doubts.get(pool).is_some_and(|doubts| doubts.contains_key(&key)) {
+                return None;
+            }
+            // What an earlier run of this agent asked for and the pod got no answer about, while it has another now.
+            let family = Family::of(address);
+            let nic = |held: &Arc<Allocation>| held.lease.interface == there.interface && held.lease.family() == family;
+            if self.by_uid.get(&there.pod_uid).is_some_and(|held| held.iter().any(nic)) {
+                self.doubt(pool, address, there.clone(), now);
+                return None;
+            }
+        }
+        let space = (self.spaces)(pool);
+        let serial = known.as_ref().map_or(self.next_serial, |known| known.serial);
+        self.next_serial = self.next_serial.max(serial + 1);
+        let allocation = Arc::new(entry::allocation(there, address, pool, space.as_deref(), serial));
+        if let Some(known) = &known {
+            self.forget(known);
+        }
+        let surprise = (!expected).then(|| pod_ref(&allocation));
+        let held = self.by_uid.entry(there.pod_uid.clone()).or_default();
+        let place = held.partition_point(|other| other.serial < serial);
+        held.insert(place, Arc::clone(&allocation));
+        self.by_pool.entry(pool.to_owned()).or_default().insert(address, allocation);
+        surprise
+    }
+
+    /// At the start everything is met at once; leases are listed by NIC then, IPv4 before IPv6.
+    pub(super) fn start(&mut self, all: &[StoredBlock], now: Instant) {
+        let mut mine: Vec<(&str, IpAddr, &BlockAllocation)> = Vec::new();
+        for stored in all {
+            let (pool, block) = (&stored.spec.pool, stored.spec.block);
+            self.pools.entry(pool.clone()).or_default().insert(block, Seen::Read(Picture::of(stored)));
+            let entries = stored.spec.allocations.iter().filter(|(_, entry)| entry.node == self.node);
+            mine.extend(entries.map(|(&address, entry)| (pool.as_str(), address, entry)));
+        }
+        mine.sort_by(|(_, one, a), (_, other, b)| {
+            (&a.pod_uid, &a.interface, one).cmp(&(&b.pod_uid, &b.interface, other))
+        });
+        for (pool, address, entry) in mine {
+            self.meet(pool, address, entry, true, now);
+        }
+    }
+
+    /// The block does not exist.
+    pub(super) fn unsee(&mut self, pool: &str, block: Block) -> Vec<PodRef> {
+        if let Some(blocks) = self.pools.get_mut(pool) {
+            blocks.remove(&block);
+        }
+        let known = self.held_in(pool, block);
+        known.iter().for_each(|known| self.forget(known));
+        known.iter().map(|known| pod_ref(known)).collect()
+    }
+
+    /// Keeps the pictures that are still right.
+    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<(Block, String, Option<FullMark>)>) {
+        let blocks = self.pools.entry(pool.to_owned()).or_default();
+        let before = std::mem::take(blocks);
+        for (block, version, mark) in marks {
+            let seen = match before.get(&block) {
+                Some(Seen::Read(picture)) if picture.version == version => Seen::Read(picture.clone()),
+                _ => Seen::Listed(mark),
+            };
+            blocks.insert(block, seen);
+        }
+    }
+
+    fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
+        let held = self.by_pool.get(pool).into_iter();
+        held.flat_map(|held| held.range(block.address(0)..=block.address(255)))
+            .map(|(_, known)| known)
+            .cloned()
+            .collect()
+    }
+
+    fn forget(&mut self, known: &Arc<Allocation>) {
+        let address = known.lease.address;
+        if let Some(held) = self.by_pool.get_mut(&known.lease.pool) {
+            held.remove(&address);
+        }
+        if let Some(held) = self.by_uid.get_mut(&known.holder.uid) {
+            held.retain(|other| other.lease.address != address || other.lease.pool != known.lease.pool);
+            if held.is_empty() {
+                self.by_uid.remove(&known.holder.uid);
+            }
+        }
+    }
+
+    // === Doubts ===
+
+    /// A request that takes the address may be done until `due`.
+    pub(super) fn doubt(&mut self, pool: &str, address: IpAddr, to: BlockAllocation, due: Instant) {
+        let key = (address, to.pod_uid.clone());
+        self.doubts.entry(pool.to_owned()).or_default().insert(key, Doubt { to, due });
+    }
+
+    /// The address that a request of unknown outcome may have taken for the same NIC.
+    pub(super) fn doubted(&self, pool: &str, wanted: &BlockAllocation) -> Option<IpAddr> {
+        let doubts = self.doubts.get(pool)?.iter();
+        doubts.filter(|(_, doubt)| entry::same_nic(&doubt.to, wanted)).map(|((address, _), _)| *address).next()
+    }
+
+    pub(super) fn next_due(&self, pool: &str) -> Option<Instant> {
+        self.doubts.get(pool)?.values().map(|doubt| doubt.due).min()
+    }
+
+    /// The doubts of the pool that can be settled now. They are kept until they are, and come again if that takes too long.
+    pub(super) fn take_due(&mut self, pool: &str, now: Instant) -> Vec<(IpAddr, BlockAllocation)> {
+        let doubts = self.doubts.get_mut(pool).into_iter().flatten().filter(|(_, doubt)| doubt.due <= now);
+        doubts
+            .map(|((address, _), doubt)| {
+                doubt.due = now + LANDING;
+                (*address, doubt.to.clone())
+            })
+            .collect()
+    }
+
+    pub(super) fn settled(&mut self, pool: &str, address: IpAddr, uid: &str) {
+        if let Some(doubts) = self.doubts.get_mut(pool) {
+            doubts.remove(&(address, uid.to_owned()));
+        }
+    }
+
+    // === How full ===
+
+    pub(super) fn usage(&self, space: &PoolSpace, now: SystemTime) -> Usage {
+        let (mut allocated, mut quarantined) = (0, 0);
+        for (block, picture) in self.pictures(&space.name, &space.usable) {
+            let usable = usable(space, block);
+            allocated += u64::from(picture.held.and(usable).count());
+            quarantined += u64::from(picture.quarantined(now).and(usable).count());
+        }
+        let used = u128::from(allocated) + u128::from(quarantined);
+        Usage { allocated, quarantined, free: space.usable.count().saturating_sub(used) }
+    }
+
+    pub(super) fn in_use(&self, space: &IpSet) -> IpSet {
+        let mut ranges = Vec::new();
+        for pool in self.pools.keys() {
+            for (block, picture) in self.pictures(pool, space) {
+                let held = picture.held.and(crate::block::Bits(space.bits_in_block(block)));
+                let offsets = (0..=255).filter(|&offset| held.contains(offset));
+                ranges.extend(offsets.map(|offset| IpRange::from(block.address(offset))));
+            }
+        }
+        IpSet::from_ranges(space.family(), ranges).unwrap_or_else(|_| IpSet::empty(space.family()))
+    }
+
+    /// The pictures of the pool's blocks that `within` reaches into.
+    fn pictures<'a>(&'a self, pool: &str, within: &IpSet) -> impl Iterator<Item = (Block, &'a Picture)> {
+        let ends = within.first().zip(within.last()).map(|(a, b)| (Block::containing(a), Block::containing(b)));
+        let blocks = self.pools.get(pool).zip(ends);
+        blocks.into_iter().flat_map(|(blocks, (first, last))| blocks.range(first..=last)).filter_map(
+            |(&block, seen)| match seen {
+                Seen::Read(picture) => Some((block, picture)),
+                Seen::Listed(_) => None,
+            },
+        )
+    }
+}
+
+pub(super) fn pod_ref(allocation: &Allocation) -> PodRef {
+    let holder = &allocation.holder;
+    PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() }
+}

@@ -1,0 +1,173 @@
+//! Choosing an address that is free as far as this agent knows.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use spiderpool_ip::{Block, Family};
+
+use super::job::Take;
+use super::picture::{Seen, mark, usable};
+use crate::block::Bits;
+use crate::place::{fnv1a, scatter};
+use crate::{Pick, PoolSpace, Why};
+
+/// How many blocks without room are looked at from a place inside the pool before the lowest free address is taken
+/// instead.
+const BLOCKS_IN_A_ROW: usize = 1024;
+/// Among how many blocks with room writers that meet each other spread.
+const SPREAD: usize = 16;
+
+/// What is known of a pool while one round is planned.
+pub(super) struct View<'a> {
+    pub(super) blocks: Option<&'a BTreeMap<Block, Seen>>,
+    /// What this round takes already.
+    pub(super) busy: BTreeMap<Block, Bits>,
+    pub(super) now: SystemTime,
+    pub(super) node: &'a str,
+    /// Others took addresses away lately, so many times.
+    pub(super) contended: Option<u64>,
+    /// No block below this one has room for the pool of that usable set, in this round.
+    pub(super) cursor: Option<(*const PoolSpace, Block)>,
+}
+
+/// What was found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    /// A free address.
+    Address(IpAddr),
+    /// The block must be read first.
+    Read(Block),
+    /// Nothing; blocks that are marked as full were not looked at.
+    Full,
+    /// Nothing that was asked for by address is free; this was the first, and is taken.
+    Taken(IpAddr),
+    /// Nothing, and never.
+    Never(Why),
+}
+
+/// What a block has left.
+enum Room {
+    Free(Bits),
+    Unread,
+    None,
+}
+
+impl View<'_> {
+    /// The free address that is asked for.
+    pub(super) fn pick(&mut self, take: &Take) -> Found {
+        let space = take.space.as_ref();
+        if space.usable.is_empty() {
+            return Found::Never(Why::Empty);
+        }
+        match &take.pick {
+            Pick::Lowest if self.contended.is_some() => self.apart(space),
+            Pick::Lowest => self.lowest(space),
+            Pick::Spread(seed) => self.near(space, scatter(*seed)),
+            Pick::Sticky(key) => self.near(space, scatter(fnv1a(key.as_bytes()))),
+            Pick::Exactly(addresses) => self.exactly(space, addresses),
+        }
+    }
+
+    /// The blocks of the pool that exist and were not read since they were changed.
+    pub(super) fn unread(&self, space: &PoolSpace) -> Vec<Block> {
+        let listed = self.blocks.into_iter().flatten().filter(|(_, seen)| matches!(seen, Seen::Listed(_)));
+        let listed = listed.map(|(&block, _)| block).filter(|block| block.family() == space.usable.family());
+        listed.filter(|&block| usable(space, block) != Bits::default()).collect()
+    }
+
+    fn room(&self, space: &PoolSpace, block: Block) -> Room {
+        let usable = usable(space, block);
+        let free = match self.blocks.and_then(|blocks| blocks.get(&block)) {
+            None => usable,
+            Some(Seen::Read(picture)) => picture.free(usable, self.now),
+            Some(Seen::Listed(full)) if *full == Some(mark(usable)) => Bits::default(),
+            Some(Seen::Listed(_)) => return Room::Unread,
+        };
+        let free = free.minus(self.busy.get(&block).copied().unwrap_or_default());
+        if free == Bits::default() { Room::None } else { Room::Free(free) }
+    }
+
+    fn lowest(&mut self, space: &PoolSpace) -> Found {
+        let start = match self.cursor {
+            Some((of, block)) if std::ptr::eq(of, space) => space.usable.block_at_or_after(block),
+            _ => space.usable.first().map(Block::containing),
+        };
+        let mut candidate = start;
+        while let Some(block) = candidate {
+            self.cursor = Some((space, block));
+            match self.room(space, block) {
+                Room::Free(bits) => return at(block, bits, 0),
+                Room::Unread => return Found::Read(block),
+                Room::None => candidate = block.next().and_then(|next| space.usable.block_at_or_after(next)),
+            }
+        }
+        Found::Full
+    }
+
+    /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address.
+    fn apart(&mut self, space: &PoolSpace) -> Found {
+        let salt = self.contended.unwrap_or_default();
+        let hash = |block: Block| scatter(fnv1a(format!("{} {block} {salt}", self.node).as_bytes()));
+        let rooms = space.usable.blocks().take(BLOCKS_IN_A_ROW).map(|block| (block, self.room(space, block)));
+        let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
+        match rooms.max_by_key(|(block, _)| hash(*block)) {
+            Some((block, Room::Free(bits))) => at(block, bits, hash(block) as u8),
+            Some((block, _)) => Found::Read(block),
+            None => self.lowest(space),
+        }
+    }
+
+    /// The first free address at or after the place that `number` stands for, going on at the pool's beginning.
+    fn near(&mut self, space: &PoolSpace, number: u128) -> Found {
+        let place = space.usable.nth(number % space.usable.count().max(1));
+        let Some(start) = place else { return Found::Full };
+        let mut block = Block::containing(start);
+        let mut from = block.offset(start).unwrap_or_default();
+        for _ in 0..BLOCKS_IN_A_ROW {
+            match self.room(space, block) {
+                Room::Unread => return Found::Read(block),
+                Room::Free(bits) => {
+                    if let Some(offset) = bits.first_from(from) {
+                        return Found::Address(block.address(offset));
+                    }
+                }
+                Room::None => {}
+            }
+            let after = block.next().and_then(|next| space.usable.block_at_or_after(next));
+            let Some(next) = after.or_else(|| space.usable.first().map(Block::containing)) else { break };
+            (block, from) = (next, 0);
+        }
+        self.lowest(space)
+    }
+
+    fn exactly(&self, space: &PoolSpace, addresses: &[IpAddr]) -> Found {
+        let mut first = None;
+        for &address in addresses {
+            let block = Block::containing(address);
+            let not = if space.usable.contains(address) {
+                match (self.room(space, block), block.offset(address)) {
+                    (Room::Unread, _) => return Found::Read(block),
+                    (Room::Free(bits), Some(offset)) if bits.contains(offset) => return Found::Address(address),
+                    _ => Found::Taken(address),
+                }
+            } else {
+                Found::Never(Why::Outside(address))
+            };
+            first.get_or_insert(not);
+        }
+        first.unwrap_or(Found::Never(Why::NoneNamed))
+    }
+}
+
+/// The first of `bits` from `offset` on, going on at the block's beginning.
+fn at(block: Block, bits: Bits, offset: u8) -> Found {
+    let found = bits.first_from(offset).or_else(|| bits.first_from(0));
+    found.map_or(Found::Full, |offset| Found::Address(block.address(offset)))
+}
+
+/// Why a pool cannot serve a family at all.
+pub(super) fn other_family(space: &PoolSpace, family: Family) -> Option<Why> {
+    let of = space.usable.family();
+    (of != family).then_some(Why::Family(of))
+}

@@ -1,0 +1,215 @@
+//! What one round of a pool's writer does: pure, from what is known and what is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use spiderpool_ip::Block;
+use tokio::time::Instant;
+
+use super::Spaces;
+use super::job::{Job, Outcome, Work};
+use super::pick::{Found, View};
+use super::picture::{Seen, full_mark};
+use crate::block::Bits;
+use crate::kube::{Change, FullMark};
+use crate::{PoolSpace, Why};
+
+/// How many blocks are read one by one before the whole pool is listed instead.
+const SINGLY: usize = 8;
+
+/// The changes of one block.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) changes: Vec<Change>,
+    /// Whose they are: places in the list of jobs.
+    pub(super) jobs: Vec<usize>,
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// The pool by which the mark is judged.
+    pub(super) space: Option<Arc<PoolSpace>>,
+    pub(super) full: Option<FullMark>,
+    pub(super) alone: bool,
+}
+
+/// What one round does.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) batches: BTreeMap<Block, Batch>,
+    pub(super) reads: BTreeSet<Block>,
+    pub(super) creates: BTreeSet<Block>,
+    /// What exists is to be listed.
+    pub(super) marks: bool,
+    /// Reading all blocks in one list is cheaper.
+    pub(super) list: bool,
+    pub(super) outcomes: Vec<(usize, Outcome)>,
+}
+
+/// What the writer knows beside the pictures.
+pub(super) struct Known<'a> {
+    pub(super) pool: &'a str,
+    pub(super) spaces: &'a Spaces,
+    /// When the list of blocks that is known was begun.
+    pub(super) looked: Option<Instant>,
+    /// Blocks whose picture is known to be wrong.
+    pub(super) stale: &'a BTreeSet<Block>,
+}
+
+/// Decides for every job what is done about it now.
+pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> Plan {
+    let mut plan = Plan { reads: known.stale.clone(), ..Plan::default() };
+    let mut unread = BTreeSet::new();
+    for (index, job) in jobs.iter_mut().enumerate() {
+        consider(&mut plan, &mut view, known, &mut unread, index, job);
+    }
+    if unread.len() > SINGLY {
+        plan.list = true;
+    } else {
+        plan.reads.append(&mut unread);
+    }
+    let Plan { batches, reads, creates, .. } = &mut plan;
+    batches.retain(|block, _| !reads.contains(block) && !creates.contains(block));
+    creates.retain(|block| !reads.contains(block));
+    for (&block, batch) in batches.iter_mut() {
+        batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
+        let held = match view.blocks.and_then(|blocks| blocks.get(&block)) {
+            Some(Seen::Read(picture)) => held_after(picture.held, block, &batch.changes),
+            _ => Bits::default(),
+        };
+        batch.full = batch.space.as_ref().and_then(|space| full_mark(space, block, held));
+    }
+    plan
+}
+
+fn consider(
+    plan: &mut Plan,
+    view: &mut View<'_>,
+    known: &Known<'_>,
+    unread: &mut BTreeSet<Block>,
+    index: usize,
+    job: &mut Job,
+) {
+    let fresh = known.looked.is_some_and(|looked| looked >= job.arrived);
+    match &mut job.work {
+        Work::Refresh { space } => {
+            let left = view.unread(space);
+            match (fresh, left.is_empty()) {
+                (false, _) => plan.marks = true,
+                (true, false) => unread.extend(left),
+                (true, true) => plan.outcomes.push((index, Outcome::Fresh)),
+            }
+        }
+        Work::Settle { address, .. } => {
+            plan.reads.insert(Block::containing(*address));
+        }
+        Work::Take(take) if take.explain.is_some() => {
+            plan.reads.extend(take.explain.map(Block::containing));
+        }
+        Work::Take(_) if known.looked.is_none() => plan.marks = true,
+        Work::Take(take) => {
+            let found = match take.tried {
+                Some(address) if take.pinned => Found::Address(address),
+                _ => view.pick(take),
+            };
+            match found {
+                Found::Address(address) => {
+                    take.tried = Some(address);
+                    place(plan, view, index, job);
+                }
+                Found::Read(block) => {
+                    plan.reads.insert(block);
+                }
+                Found::Never(why) => plan.outcomes.push((index, Outcome::NoRoom(why))),
+                // Whether what this round takes can be had is not known yet.
+                Found::Full | Found::Taken(_) if !view.busy.is_empty() => {}
+                Found::Full | Found::Taken(_) if !fresh => plan.marks = true,
+                Found::Taken(address) => take.explain = Some(address),
+                Found::Full => {
+                    let left = view.unread(&take.space);
+                    if left.is_empty() {
+                        let why = full(view, &take.space);
+                        plan.outcomes.push((index, Outcome::NoRoom(why)));
+                    }
+                    unread.extend(left);
+                }
+            }
+        }
+        Work::Move { .. } | Work::Free { .. } | Work::Rest { .. } => place(plan, view, index, job),
+    }
+}
+
+/// Adds the job's change to those of its block, unless something must happen first.
+fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
+    let Some(address) = job.address() else { return };
+    let block = Block::containing(address);
+    let Some(offset) = block.offset(address) else { return };
+    let busy = view.busy.entry(block).or_default();
+    let taken = busy.contains(offset);
+    busy.set(offset, true);
+    if taken {
+        return;
+    }
+    let seen = view.blocks.and_then(|blocks| blocks.get(&block));
+    let resting = match seen {
+        Some(Seen::Read(picture)) => picture.resting.get(&offset),
+        Some(Seen::Listed(_)) => None,
+        None => {
+            let needed = matches!(job.work, Work::Take(_) | Work::Rest { from: None, .. });
+            let first = if needed { &mut plan.creates } else { &mut plan.reads };
+            first.insert(block);
+            return;
+        }
+    };
+    if matches!((&job.work, seen), (Work::Take(_), Some(Seen::Listed(_)))) {
+        plan.reads.insert(block);
+        return;
+    }
+    let batch = plan.batches.entry(block).or_default();
+    if batch.alone || (job.alone && !batch.jobs.is_empty()) {
+        return;
+    }
+    batch.alone = job.alone;
+    batch.jobs.push(index);
+    batch.addresses.insert(address);
+    let change = match &job.work {
+        Work::Take(take) => {
+            batch.space = Some(Arc::clone(&take.space));
+            Change::Take { address, to: take.to.clone() }
+        }
+        Work::Move { from, to, .. } => Change::Move { address, from: from.clone(), to: to.clone() },
+        Work::Free { from, .. } => Change::Free { address, from: from.clone() },
+        Work::Rest { from, rest, .. } => Change::Rest { address, from: from.clone(), rest: rest.clone() },
+        Work::Refresh { .. } | Work::Settle { .. } => return,
+    };
+    let free = matches!(change, Change::Take { .. } | Change::Rest { from: None, .. });
+    if let Some(rest) = resting.filter(|_| free) {
+        batch.changes.push(Change::Wake { address, from: rest.clone() });
+    }
+    batch.changes.push(change);
+}
+
+fn full(view: &View<'_>, space: &PoolSpace) -> Why {
+    let mut quarantined = 0;
+    for (&block, seen) in view.blocks.into_iter().flatten() {
+        if let Seen::Read(picture) = seen
+            && block.family() == space.usable.family()
+        {
+            let usable = super::picture::usable(space, block);
+            quarantined += u64::from(picture.quarantined(view.now).and(usable).count());
+        }
+    }
+    Why::Full { total: space.usable.count(), quarantined }
+}
+
+fn held_after(mut held: Bits, block: Block, changes: &[Change]) -> Bits {
+    for change in changes {
+        let (address, member) = match change {
+            Change::Take { address, .. } | Change::Move { address, .. } => (address, true),
+            Change::Free { address, .. } | Change::Rest { address, .. } => (address, false),
+            Change::Wake { .. } => continue,
+        };
+        if let Some(offset) = block.offset(*address) {
+            held.set(offset, member);
+        }
+    }
+    held
+}

@@ -1,0 +1,321 @@
+//! One round of a pool's writer: the calls that the plan asks for, and what their replies mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use spiderpool_crd::SpiderIPBlockSpec;
+use spiderpool_ip::Block;
+use tokio::time::Instant;
+
+use super::job::{Job, Outcome, Take, Work};
+use super::pick::View;
+use super::picture::{Picture, full_mark};
+use super::plan::{Batch, Known, Plan, plan};
+use super::retry::{self, LANDING};
+use super::shared::bounded;
+use super::writer::Writer;
+use crate::kube::{BlockId, ChangeError, FullMark, StoreError, StoredBlock};
+use crate::{BoxFuture, PoolSpace, Why};
+
+/// How many blocks are read or changed at once.
+const AT_ONCE: usize = 16;
+/// For how long a writer that lost an address stays away from the lowest ones.
+const APART: Duration = Duration::from_secs(5);
+/// How often a mark is put right after one change: a try fails only if another writer was in between.
+const REPAIRS: u8 = 3;
+
+/// A mark to be put right.
+pub(super) struct Repair {
+    full: Option<FullMark>,
+    space: Arc<PoolSpace>,
+    tries: u8,
+}
+
+/// What the call for a block came to.
+enum Reply {
+    Read(Result<Option<StoredBlock>, StoreError>),
+    Created(Result<StoredBlock, StoreError>),
+    Changed(Batch, u8, Result<StoredBlock, ChangeError>),
+}
+
+impl Writer {
+    /// Does one step for every job; the failure, if a call is to be tried again after a wait.
+    pub(super) async fn round(&mut self) -> Option<StoreError> {
+        let mut plan = self.plan();
+        for (index, outcome) in std::mem::take(&mut plan.outcomes) {
+            self.jobs[index].end(Ok(outcome));
+        }
+        let failed = if plan.marks {
+            self.list_marks().await
+        } else if plan.list {
+            self.list_blocks().await
+        } else {
+            self.calls(plan).await
+        };
+        self.jobs.retain(|job| !job.ended);
+        failed
+    }
+
+    fn plan(&mut self) -> Plan {
+        let contended = self.apart_until.filter(|&until| Instant::now() < until).map(|_| self.losses);
+        let memory = self.shared.memory.lock();
+        let view = View {
+            blocks: memory.blocks(&self.pool),
+            busy: BTreeMap::new(),
+            now: (self.shared.config.clock)(),
+            node: &self.shared.config.node,
+            contended,
+            cursor: None,
+        };
+        let spaces = &self.shared.config.spaces;
+        let known = Known { pool: &self.pool, spaces, looked: self.looked, stale: &self.stale };
+        plan(&mut self.jobs, view, &known)
+    }
+
+    // === Calls ===
+
+    async fn list_marks(&mut self) -> Option<StoreError> {
+        let begun = Instant::now();
+        match bounded(self.shared.config.blocks.marks(&self.pool)).await {
+            Ok(marks) => {
+                self.shared.memory.lock().see_marks(&self.pool, marks);
+                self.looked = Some(begun);
+                None
+            }
+            Err(error) => self.all_failed(&error),
+        }
+    }
+
+    async fn list_blocks(&mut self) -> Option<StoreError> {
+        match bounded(self.shared.config.blocks.blocks(&self.pool)).await {
+            Ok(blocks) => {
+                blocks.iter().for_each(|stored| self.read(stored));
+                None
+            }
+            Err(error) => self.all_failed(&error),
+        }
+    }
+
+    async fn calls(&mut self, plan: Plan) -> Option<StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let store = &shared.config.blocks;
+        let repairs = std::mem::take(&mut self.repairs);
+        let mut batches = plan.batches;
+        let mut tries = BTreeMap::new();
+        for (block, repair) in repairs {
+            if !plan.reads.contains(&block) && !batches.contains_key(&block) {
+                let batch = Batch { full: repair.full, space: Some(repair.space), ..Batch::default() };
+                batches.insert(block, batch);
+                tries.insert(block, repair.tries);
+            }
+        }
+        let id = |block| BlockId { pool: self.pool.clone(), block };
+        let mut calls: Vec<BoxFuture<'_, (Block, Reply)>> = Vec::new();
+        for block in plan.reads {
+            let id = id(block);
+            calls.push(Box::pin(async move { (block, Reply::Read(bounded(store.get(&id)).await)) }));
+        }
+        for block in plan.creates {
+            let id = id(block);
+            calls.push(Box::pin(async move { (block, Reply::Created(bounded(store.create(&id)).await)) }));
+        }
+        for (block, batch) in batches {
+            let (id, tries) = (id(block), tries.get(&block).copied().unwrap_or_default());
+            calls.push(Box::pin(async move {
+                let changed = bounded(store.change(&id, &batch.changes, batch.full.clone())).await;
+                (block, Reply::Changed(batch, tries, changed))
+            }));
+        }
+        let replies: Vec<_> = stream::iter(calls).buffered(AT_ONCE).collect().await;
+        let mut failed = None;
+        for (block, reply) in replies {
+            failed = self.reply(block, reply).or(failed);
+        }
+        failed
+    }
+
+    // === Replies ===
+
+    fn reply(&mut self, block: Block, reply: Reply) -> Option<StoreError> {
+        match reply {
+            Reply::Read(Ok(Some(stored))) => self.read(&stored),
+            Reply::Read(Ok(None)) => self.absent(block),
+            Reply::Read(Err(error)) => return self.failed(block, &error),
+            Reply::Created(Ok(stored)) => self.keep(&stored, &BTreeSet::new()),
+            Reply::Created(Err(StoreError::Exists(_))) => {
+                self.stale.insert(block);
+            }
+            Reply::Created(Err(StoreError::Gone(_))) => self.pool_is_gone(),
+            Reply::Created(Err(error)) => {
+                // Should it have been made, reading says so, and if not, that too.
+                if matches!(error, StoreError::Unknown(_)) {
+                    self.stale.insert(block);
+                }
+                return self.failed(block, &error);
+            }
+            Reply::Changed(batch, tries, Ok(stored)) => self.changed(&batch, tries, &stored),
+            Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
+                self.stale.insert(block);
+                if batch.jobs.iter().any(|&index| matches!(self.jobs[index].work, Work::Take(_))) {
+                    self.losses += 1;
+                    self.apart_until = Some(Instant::now() + APART);
+                }
+            }
+            Reply::Changed(batch, _, Err(ChangeError::Store(error))) => return self.not_changed(block, &batch, error),
+        }
+        None
+    }
+
+    fn changed(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {
+        self.keep(stored, &batch.addresses);
+        for &index in &batch.jobs {
+            let job = &mut self.jobs[index];
+            if let (None, Work::Free { address, from }) = (&job.reply, &job.work) {
+                self.shared.memory.lock().settled(&self.pool, *address, &from.pod_uid);
+            }
+            let outcome = job.done();
+            job.end(Ok(outcome));
+        }
+        self.settle(stored);
+        let Some(space) = &batch.space else { return };
+        let full = full_mark(space, stored.spec.block, Picture::of(stored).held);
+        if full != batch.full && tries < REPAIRS {
+            let repair = Repair { full, space: Arc::clone(space), tries: tries + 1 };
+            self.repairs.insert(stored.spec.block, repair);
+        }
+    }
+
+    fn not_changed(&mut self, block: Block, batch: &Batch, error: StoreError) -> Option<StoreError> {
+        match error {
+            StoreError::Gone(_) | StoreError::Exists(_) => {
+                self.stale.insert(block);
+                return None;
+            }
+            StoreError::Refused(_) => {
+                for &index in &batch.jobs {
+                    let what = self.what(&self.jobs[index]);
+                    let job = &mut self.jobs[index];
+                    if batch.jobs.len() == 1 {
+                        job.end(Err(retry::failed(what, &error)));
+                    }
+                    job.alone = true;
+                }
+                return None;
+            }
+            StoreError::Unknown(_) => {
+                self.stale.insert(block);
+                let due = Instant::now() + LANDING;
+                for &index in &batch.jobs {
+                    let job = &mut self.jobs[index];
+                    job.unknown = true;
+                    if let Work::Take(Take { tried: Some(address), to, .. }) = &job.work {
+                        self.shared.memory.lock().doubt(&self.pool, *address, to.clone(), due);
+                    }
+                }
+            }
+            StoreError::Throttled { .. } | StoreError::Unreachable(_) => {}
+        }
+        for &index in &batch.jobs {
+            self.jobs[index].cause = Some(error.clone());
+        }
+        Some(error)
+    }
+
+    /// A block was read: what does that mean for the jobs that want something of it?
+    fn read(&mut self, stored: &StoredBlock) {
+        let block = stored.spec.block;
+        self.stale.remove(&block);
+        let mut expected = BTreeSet::new();
+        let mut outcomes = Vec::new();
+        for (index, job) in self.jobs.iter_mut().enumerate() {
+            if job.ended || job.reply.is_none() || !job.is_in(block) {
+                continue;
+            }
+            let address = job.address();
+            let outcome = job.look(stored);
+            // A job that goes on with an entry of its own has it from now on.
+            if outcome.is_some() || !matches!(job.work, Work::Take(_)) {
+                expected.extend(address);
+            }
+            outcomes.extend(outcome.map(|outcome| (index, outcome)));
+        }
+        self.keep(stored, &expected);
+        for (index, outcome) in outcomes {
+            self.jobs[index].end(Ok(outcome));
+        }
+        self.settle(stored);
+    }
+
+    /// Doubts come last: what a request has found to be its own is none any more.
+    fn settle(&mut self, stored: &StoredBlock) {
+        let mut memory = self.shared.memory.lock();
+        for job in self.jobs.iter_mut().filter(|job| job.reply.is_none() && !job.ended) {
+            let (Work::Settle { address, to: from } | Work::Free { address, from }) = &job.work else { continue };
+            if !stored.spec.block.contains(*address) {
+                continue;
+            }
+            let (address, uid) = (*address, from.pod_uid.clone());
+            let over = if memory.holds(&self.pool, address, &uid) { Some(Outcome::Freed) } else { job.look(stored) };
+            if let Some(outcome) = over {
+                memory.settled(&self.pool, address, &uid);
+                job.end(Ok(outcome));
+            }
+        }
+    }
+
+    fn absent(&mut self, block: Block) {
+        let spec = SpiderIPBlockSpec {
+            pool: self.pool.clone(),
+            block,
+            allocations: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+        };
+        self.read(&StoredBlock { version: String::new(), spec, full: None });
+        let surprised = self.shared.memory.lock().unsee(&self.pool, block);
+        self.shared.recorder.note(&surprised);
+    }
+
+    fn keep(&mut self, stored: &StoredBlock, expected: &BTreeSet<std::net::IpAddr>) {
+        let surprised = self.shared.memory.lock().see(stored, expected, Instant::now());
+        self.shared.recorder.note(&surprised);
+    }
+
+    /// Blocks cannot be made any more: nothing can be taken from this pool.
+    fn pool_is_gone(&mut self) {
+        for job in self.jobs.iter_mut().filter(|job| matches!(job.work, Work::Take(_))) {
+            job.end(Ok(Outcome::NoRoom(Why::Gone)));
+        }
+    }
+
+    /// The call for a block failed: whoever wants something of it may be told why in the end.
+    fn failed(&mut self, block: Block, error: &StoreError) -> Option<StoreError> {
+        let passing = retry::passing(error);
+        for index in 0..self.jobs.len() {
+            let job = &self.jobs[index];
+            if job.ended || !(job.is_in(block) || job.address().is_none()) {
+                continue;
+            }
+            self.fail(index, error, passing);
+        }
+        if !passing {
+            self.stale.remove(&block);
+        }
+        Some(error.clone())
+    }
+
+    fn all_failed(&mut self, error: &StoreError) -> Option<StoreError> {
+        (0..self.jobs.len()).for_each(|index| self.fail(index, error, retry::passing(error)));
+        Some(error.clone())
+    }
+
+    fn fail(&mut self, index: usize, error: &StoreError, passing: bool) {
+        let what = self.what(&self.jobs[index]);
+        let job: &mut Job = &mut self.jobs[index];
+        job.cause = Some(error.clone());
+        if !passing {
+            job.end(Err(retry::failed(what, error)));
+        }
+    }
+}

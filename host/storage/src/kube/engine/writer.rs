@@ -1,0 +1,145 @@
+//! The one task that changes a pool's blocks: group commit.
+//!
+//! ```text
+//! jobs → gather → plan: an address for each → one change per block, all blocks at once → look at the replies → answer
+//!          ↑                                                                                    │
+//!          └──────────────── what is not done yet, after a wait if the store failed ←───────────┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use spiderpool_ip::Block;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::job::{Job, Work};
+use super::retry::{self, BUDGET};
+use super::round::Repair;
+use super::shared::Shared;
+
+/// The most jobs that are looked at together: a block's worth.
+const GROUP: usize = 256;
+/// How long a writer waits for more to do before it ends.
+const IDLE: Duration = Duration::from_secs(60);
+/// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
+const STUCK: u32 = 6;
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) pool: String,
+    waiting: mpsc::Receiver<Job>,
+    pub(super) jobs: Vec<Job>,
+    /// When the list of blocks that is known was begun; none: this writer has not asked for one yet.
+    pub(super) looked: Option<Instant>,
+    /// Blocks whose picture is known to be wrong.
+    pub(super) stale: BTreeSet<Block>,
+    pub(super) repairs: BTreeMap<Block, Repair>,
+    /// Until when this writer stays away from the addresses that others take.
+    pub(super) apart_until: Option<Instant>,
+    /// How often others were faster.
+    pub(super) losses: u64,
+    /// How many rounds in a row had a call that failed, and how many did not end a job.
+    failures: u32,
+    rounds: u32,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, pool: String, waiting: mpsc::Receiver<Job>) -> Self {
+        Self {
+            shared,
+            pool,
+            waiting,
+            jobs: Vec::new(),
+            looked: None,
+            stale: BTreeSet::new(),
+            repairs: BTreeMap::new(),
+            apart_until: None,
+            losses: 0,
+            failures: 0,
+            rounds: 0,
+        }
+    }
+
+    /// Works until there was nothing to do for a while.
+    pub(super) async fn run(mut self) {
+        while self.gather().await {
+            self.give_up();
+            let before = self.jobs.len();
+            let failed = self.round().await;
+            self.failures = if failed.is_some() { self.failures + 1 } else { 0 };
+            self.rounds = if self.jobs.len() < before { 0 } else { self.rounds + 1 };
+            if let Some(error) = failed {
+                self.pause(self.shared.chance.wait(self.failures - 1, &error)).await;
+            } else if self.rounds > STUCK {
+                self.pause(self.shared.chance.backoff(self.rounds - STUCK)).await;
+            }
+        }
+    }
+
+    /// Takes what waits. `false`: nothing did for long, and nobody finds this writer any more.
+    async fn gather(&mut self) -> bool {
+        if self.jobs.is_empty() && self.repairs.is_empty() {
+            let due = self.shared.memory.lock().next_due(&self.pool);
+            let until = due.unwrap_or_else(|| Instant::now() + IDLE);
+            match tokio::time::timeout_at(until, self.waiting.recv()).await {
+                Ok(Some(job)) => self.jobs.push(job),
+                Ok(None) => return false,
+                Err(_) if due.is_none() => {
+                    let mut writers = self.shared.writers.lock();
+                    if self.waiting.is_empty() {
+                        writers.remove(&self.pool);
+                        return false;
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+        while self.jobs.len() < GROUP
+            && let Ok(job) = self.waiting.try_recv()
+        {
+            self.jobs.push(job);
+        }
+        let now = Instant::now();
+        for (address, to) in self.shared.memory.lock().take_due(&self.pool, now) {
+            self.jobs.push(Job::new(Work::Settle { address, to }, now, now + BUDGET));
+        }
+        true
+    }
+
+    /// Answers those whose time is up.
+    fn give_up(&mut self) {
+        let now = Instant::now();
+        for mut job in std::mem::take(&mut self.jobs) {
+            if now < job.deadline {
+                self.jobs.push(job);
+                continue;
+            }
+            let what = self.what(&job);
+            let error = match &job.cause {
+                Some(cause) => retry::failed(what, cause),
+                None => retry::outrun(what),
+            };
+            // A doubt that nobody asked about is still remembered, and comes again.
+            job.end(Err(error));
+        }
+    }
+
+    pub(super) fn what(&self, job: &Job) -> String {
+        let pool = &self.pool;
+        match (&job.work, job.address()) {
+            (Work::Take(_), _) => format!("take an address of pool {pool}"),
+            (Work::Free { .. } | Work::Settle { .. }, Some(address)) => format!("free {address} of pool {pool}"),
+            (_, Some(address)) => format!("change the holder of {address} of pool {pool}"),
+            (_, None) => format!("read the blocks of pool {pool}"),
+        }
+    }
+
+    /// Waits before the next try, not longer than the first job has time.
+    async fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let first = self.jobs.iter().map(|job| job.deadline).min();
+        tokio::time::sleep_until(first.map_or(until, |first| first.min(until))).await;
+    }
+}
