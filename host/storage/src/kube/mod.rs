@@ -1,8 +1,10 @@
 //! The ledger and the catalog of a cluster: everything that is remembered lives in its API server.
 
+mod client;
 mod engine;
 mod store;
 
+pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
 pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
 pub use store::{
     BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,

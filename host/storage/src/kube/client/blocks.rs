@@ -1,0 +1,297 @@
+//! SpiderIPBlock objects in the API server.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{Request, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{GetParams, ListParams, PostParams};
+use kube::core::request;
+use kube::{Client, Resource as _};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use spiderpool_crd::ipblock::BlockAllocation;
+use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_POOL};
+use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderIPBlock, SpiderIPBlockSpec, SpiderIPPool, SpiderIPPoolStatus};
+use spiderpool_ip::Block;
+
+use super::pages::Extent;
+use super::patch::patch;
+use super::requests::{Failure, Requests, said};
+use crate::BoxFuture;
+use crate::kube::{BlockId, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
+
+/// Blocks per page: a full one is some 60 KiB, so that a page stays small enough for the timeout of one request.
+const BLOCKS_PER_PAGE: u32 = 100;
+/// The same without content.
+const MARKS_PER_PAGE: u32 = 500;
+
+/// The blocks of a cluster.
+///
+/// A pool that Spiderpool served before left its addresses in `status.allocatedIPs`, which says no more than a pod and its
+/// UID. Such a record is taken over with everything else empty; whoever finds one (its `interface` is empty, which no
+/// record of ours is) completes it by [`Change::Move`] once the SpiderEndpoint of the pod, or the next ADD of it, tells
+/// the NIC and the sandbox. Records of old releases have no `podUid` either; they belong to the pod that they name.
+pub struct ClusterBlocks {
+    requests: Requests,
+}
+
+impl ClusterBlocks {
+    /// The blocks that `client` reaches. An answer may take 5 s.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { requests: Requests::new(client) }
+    }
+
+    /// The same, where an answer may take as long as `timeout`.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.requests.timeout = timeout;
+        self
+    }
+
+    /// The blocks that a list names.
+    async fn list(&self, params: ListParams) -> Result<Vec<StoredBlock>, StoreError> {
+        let mut blocks = Vec::new();
+        let each = |item: &RawValue| match serde_json::from_str::<BlockObject>(item.get()) {
+            Ok(object) => blocks.push(object.into()),
+            Err(error) => unreadable(item, &error),
+        };
+        self.requests.list(&path(), &params.limit(BLOCKS_PER_PAGE), Extent::Whole, "SpiderIPBlocks", each).await?;
+        Ok(blocks)
+    }
+
+    async fn new_block(&self, id: &BlockId) -> Result<StoredBlock, StoreError> {
+        let pool = format!("SpiderIPPool {}", id.pool);
+        let request = request::Request::new(SpiderIPPool::url_path(&(), None)).get(&id.pool, &GetParams::default());
+        let owner: PoolObject = self.requests.read(request).await.map_err(|failure| failure.about(&pool))?;
+        if owner.metadata.deletion_timestamp.is_some() {
+            return Err(StoreError::Gone(pool));
+        }
+        let object = new_object(id, owner).map_err(StoreError::Refused)?;
+        let request = request::Request::new(path()).create(&PostParams::default(), object);
+        let created: BlockObject = self.requests.write(request).await.map_err(|failure| failure.about(named(id)))?;
+        Ok(created.into())
+    }
+
+    async fn change_block(
+        &self,
+        id: &BlockId,
+        changes: &[Change],
+        full: Option<&FullMark>,
+    ) -> Result<StoredBlock, ChangeError> {
+        let body = serde_json::to_vec(&patch(changes, full)).map_err(request::Error::SerializeBody);
+        let request = body.and_then(|body| {
+            Request::patch(format!("{}/{}", path(), SpiderIPBlock::name_of(&id.pool, id.block)))
+                .header(header::CONTENT_TYPE, "application/json-patch+json")
+                .body(body)
+                .map_err(request::Error::BuildRequest)
+        });
+        match self.requests.write::<BlockObject>(request).await {
+            Ok(object) => Ok(object.into()),
+            Err(Failure::No(status)) if status.code == 422 && is_failed_test(&said(&status)) => Err(ChangeError::Lost),
+            Err(failure) => Err(failure.about(named(id)).into()),
+        }
+    }
+}
+
+impl BlockStore for ClusterBlocks {
+    fn get<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<Option<StoredBlock>, StoreError>> {
+        Box::pin(async move {
+            let name = SpiderIPBlock::name_of(&id.pool, id.block);
+            let request = request::Request::new(path()).get(&name, &GetParams::default());
+            match self.requests.read::<BlockObject>(request).await {
+                Ok(object) => Ok(Some(object.into())),
+                Err(failure) if failure.is_absent() => Ok(None),
+                Err(failure) => Err(failure.about(named(id))),
+            }
+        })
+    }
+
+    fn blocks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<StoredBlock>, StoreError>> {
+        Box::pin(async move {
+            let mut blocks = self.list(of_pool(pool)).await?;
+            // Two long names may have the same label, however unlikely.
+            blocks.retain(|block| block.spec.pool == pool);
+            Ok(blocks)
+        })
+    }
+
+    fn all_blocks(&self) -> BoxFuture<'_, Result<Vec<StoredBlock>, StoreError>> {
+        Box::pin(self.list(ListParams::default()))
+    }
+
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>> {
+        Box::pin(async move {
+            let mut marks = Vec::new();
+            let each = |item: &RawValue| match serde_json::from_str::<BlockMetaObject>(item.get()) {
+                Ok(BlockMetaObject { metadata }) => {
+                    let block = block_of(&metadata.name);
+                    // A name that we did not give, or of another pool with the same label.
+                    if let Some(block) = block.filter(|block| SpiderIPBlock::name_of(pool, *block) == metadata.name) {
+                        let mark = metadata.mark();
+                        marks.push((block, metadata.resource_version, mark));
+                    }
+                }
+                Err(error) => unreadable(item, &error),
+            };
+            let params = of_pool(pool).limit(MARKS_PER_PAGE);
+            self.requests.list(&path(), &params, Extent::Metadata, "SpiderIPBlocks", each).await?;
+            Ok(marks)
+        })
+    }
+
+    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
+        Box::pin(self.new_block(id))
+    }
+
+    fn change<'a>(
+        &'a self,
+        id: &'a BlockId,
+        changes: &'a [Change],
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
+        Box::pin(async move { self.change_block(id, changes, full.as_ref()).await })
+    }
+}
+
+fn path() -> String {
+    SpiderIPBlock::url_path(&(), None)
+}
+
+fn of_pool(pool: &str) -> ListParams {
+    ListParams::default().labels(&format!("{LABEL_BLOCK_POOL}={}", SpiderIPBlock::label_of(pool)))
+}
+
+fn named(id: &BlockId) -> String {
+    format!("SpiderIPBlock {}", SpiderIPBlock::name_of(&id.pool, id.block))
+}
+
+fn unreadable(item: &RawValue, error: &serde_json::Error) {
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: ObjectMeta,
+    }
+    let name = serde_json::from_str::<Named>(item.get()).ok().and_then(|object| object.metadata.name);
+    tracing::error!("SpiderIPBlock {} cannot be read and is passed over: {error}; repair it", name.unwrap_or_default());
+}
+
+/// The block that an object is about, by its name: its first address in hexadecimal is behind the last dot.
+fn block_of(name: &str) -> Option<Block> {
+    let (_, first) = name.rsplit_once('.')?;
+    let address = match first.len() {
+        8 => IpAddr::V4(u32::from_str_radix(first, 16).ok()?.into()),
+        32 => IpAddr::V6(u128::from_str_radix(first, 16).ok()?.into()),
+        _ => return None,
+    };
+    Some(Block::containing(address))
+}
+
+/// Whether a patch was refused because of the state of an address. What else is refused (by the schema, for instance)
+/// comes with the same code.
+fn is_failed_test(said: &str) -> bool {
+    said.contains("test failed") || said.contains("missing value") || said.contains("missing path")
+}
+
+/// A block as it is stored, read without a detour.
+#[derive(Deserialize)]
+struct BlockObject {
+    metadata: BlockMeta,
+    spec: SpiderIPBlockSpec,
+}
+
+#[derive(Deserialize)]
+struct BlockMetaObject {
+    metadata: BlockMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockMeta {
+    name: String,
+    resource_version: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+impl BlockMeta {
+    fn mark(&self) -> Option<FullMark> {
+        self.labels.get(LABEL_BLOCK_FULL).filter(|mark| !mark.is_empty()).cloned().map(FullMark)
+    }
+}
+
+impl From<BlockObject> for StoredBlock {
+    fn from(BlockObject { metadata, spec }: BlockObject) -> Self {
+        Self { full: metadata.mark(), version: metadata.resource_version, spec }
+    }
+}
+
+/// What is read of a pool to make a block of it.
+#[derive(Deserialize)]
+struct PoolObject {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Option<SpiderIPPoolStatus>,
+}
+
+/// The object of a new block, with what `owner`'s status says about its addresses.
+fn new_object(id: &BlockId, owner: PoolObject) -> Result<Vec<u8>, String> {
+    let field = owner.status.and_then(|status| status.allocated_ips);
+    let seeds = AllocatedIps::parse(field.as_deref()).map_err(|error| format!("SpiderIPPool {}: {error}", id.pool))?;
+    let seeds = seeds.0.into_iter().filter(|(address, _)| id.block.contains(*address));
+    let spec = SpiderIPBlockSpec {
+        pool: id.pool.clone(),
+        block: id.block,
+        allocations: seeds.map(|(address, holder)| (address, taken_over(holder))).collect(),
+        quarantine: BTreeMap::new(),
+    };
+    let owner = OwnerReference {
+        api_version: SpiderIPPool::api_version(&()).into(),
+        kind: SpiderIPPool::kind(&()).into(),
+        name: id.pool.clone(),
+        uid: owner.metadata.uid.unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    };
+    let object = json!({
+        "apiVersion": SpiderIPBlock::api_version(&()),
+        "kind": SpiderIPBlock::kind(&()),
+        "metadata": {
+            "name": SpiderIPBlock::name_of(&id.pool, id.block),
+            "labels": {LABEL_BLOCK_POOL: SpiderIPBlock::label_of(&id.pool), LABEL_BLOCK_FULL: ""},
+            "ownerReferences": [owner],
+        },
+        "spec": spec,
+    });
+    Ok(object.to_string().into_bytes())
+}
+
+fn taken_over(holder: PoolHolder) -> BlockAllocation {
+    BlockAllocation {
+        pod: holder.pod,
+        pod_uid: holder.pod_uid,
+        interface: String::new(),
+        node: String::new(),
+        container_id: String::new(),
+        network: String::new(),
+        owner: String::new(),
+        clean_gateway: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_block() {
+        for (pool, block) in [("p4", "10.6.0.0/24"), ("a.b.0a060100", "10.7.0.0/24"), ("p6", "fd00::100/120")] {
+            let block: Block = block.parse().unwrap();
+            assert_eq!(block_of(&SpiderIPBlock::name_of(pool, block)), Some(block));
+        }
+        assert_eq!(block_of("p4"), None);
+        assert_eq!(block_of("p4.zzzzzzzz"), None);
+    }
+}

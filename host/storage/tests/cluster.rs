@@ -1,0 +1,240 @@
+//! Blocks in a real API server.
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, Result, ensure};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::json;
+use spiderpool_cluster::Cluster;
+use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
+use spiderpool_crd::{SpiderIPBlock, SpiderIPPool};
+use spiderpool_storage::kube::{
+    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, FullMark, StoreError, StoredBlock, connect,
+};
+
+/// A client as agents have it, and a pool that nobody else has.
+async fn pool(name: &str, subnet: &str) -> Result<Client> {
+    let client = connect(Cluster::shared().await?.config().clone()).await?;
+    let pool = SpiderIPPool::new(name, serde_json::from_value(json!({"subnet": subnet}))?);
+    Api::all(client.clone()).create(&PostParams::default(), &pool).await?;
+    Ok(client)
+}
+
+fn id(pool: &str, block: &str) -> BlockId {
+    BlockId { pool: pool.to_owned(), block: block.parse().expect("a block") }
+}
+
+fn holder(uid: &str) -> BlockAllocation {
+    BlockAllocation {
+        pod: format!("shop/{uid}"),
+        pod_uid: uid.to_owned(),
+        interface: "eth0".to_owned(),
+        node: "node1".to_owned(),
+        container_id: "c1".to_owned(),
+        network: "underlay".to_owned(),
+        owner: "StatefulSet/web".to_owned(),
+        clean_gateway: true,
+    }
+}
+
+fn take(address: &str, uid: &str) -> Change {
+    Change::Take { address: address.parse().expect("an address"), to: holder(uid) }
+}
+
+fn holders(block: &StoredBlock) -> Vec<(String, &str)> {
+    block.spec.allocations.iter().map(|(address, it)| (address.to_string(), it.pod_uid.as_str())).collect()
+}
+
+#[tokio::test]
+async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> Result<()> {
+    let client = pool("same", "10.1.0.0/16").await?;
+    let (one, other) = (ClusterBlocks::new(client.clone()), ClusterBlocks::new(client));
+    let id = id("same", "10.1.0.0/24");
+    one.create(&id).await?;
+    let (first, second) = ([take("10.1.0.5", "a")], [take("10.1.0.5", "b")]);
+    let (a, b) = tokio::join!(one.change(&id, &first, None), other.change(&id, &second, None));
+    let (won, lost) = if a.is_ok() { (a?, b) } else { (b?, a) };
+    assert_eq!(lost, Err(ChangeError::Lost));
+    assert_eq!(won.spec.allocations.len(), 1);
+
+    let changes: Vec<[Change; 1]> = (10..74).map(|i| [take(&format!("10.1.0.{i}"), &format!("u{i}"))]).collect();
+    let writers = changes.iter().map(|change| one.change(&id, change, None));
+    for written in futures::future::join_all(writers).await {
+        written.context("different addresses")?;
+    }
+    let block = other.get(&id).await?.context("no block")?;
+    assert_eq!(block.spec.allocations.len(), 65);
+    assert_eq!(block.spec.allocations[&"10.1.0.10".parse::<IpAddr>()?], holder("u10"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
+    let blocks = ClusterBlocks::new(pool("whole", "fd01::/64").await?);
+    let id = id("whole", "fd01::/120");
+    let created = blocks.create(&id).await?;
+    let taken = blocks.change(&id, &[take("fd01::5", "a")], None).await?;
+    assert_ne!(created.version, taken.version);
+    let nobody: Vec<Change> = vec![take("fd01::6", "b"), take("fd01::5", "b")];
+    assert_eq!(blocks.change(&id, &nobody, None).await, Err(ChangeError::Lost));
+    assert_eq!(blocks.get(&id).await?, Some(taken.clone()));
+
+    let address: IpAddr = "fd01::5".parse()?;
+    let rest = Quarantine { until: serde_json::from_value(json!("2026-01-02T03:04:05Z"))?, reason: "answered".into() };
+    // Each of these demands a state that is not there, of an address that is or is not held.
+    for wrong in [
+        Change::Free { address, from: holder("b") },
+        Change::Free { address, from: BlockAllocation { container_id: "c0".into(), ..holder("a") } },
+        Change::Free { address: "fd01::7".parse()?, from: holder("a") },
+        Change::Move { address: "fd01::7".parse()?, from: holder("a"), to: holder("b") },
+        Change::Rest { address, from: None, rest: rest.clone() },
+        Change::Rest { address, from: Some(holder("b")), rest: rest.clone() },
+        Change::Wake { address, from: rest.clone() },
+    ] {
+        let changes = [wrong];
+        assert_eq!(blocks.change(&id, &changes, None).await, Err(ChangeError::Lost), "{changes:?}");
+    }
+    let moved = BlockAllocation { container_id: "c2".into(), ..holder("a") };
+    let changes = [Change::Move { address, from: holder("a"), to: moved.clone() }];
+    assert_eq!(blocks.change(&id, &changes, None).await?.spec.allocations[&address], moved);
+    let changes = [Change::Rest { address, from: Some(moved), rest: rest.clone() }];
+    let resting = blocks.change(&id, &changes, None).await?;
+    assert_eq!((resting.spec.allocations.len(), &resting.spec.quarantine[&address]), (0, &rest));
+    assert_eq!(blocks.change(&id, &[take("fd01::5", "b")], None).await, Err(ChangeError::Lost), "it rests");
+    let later = Quarantine { until: serde_json::from_value(json!("2026-01-02T03:04:06Z"))?, ..rest.clone() };
+    assert_eq!(blocks.change(&id, &[Change::Wake { address, from: later }], None).await, Err(ChangeError::Lost));
+    let both = [Change::Wake { address, from: rest }, take("fd01::5", "b")];
+    let woken = blocks.change(&id, &both, None).await?;
+    assert_eq!((holders(&woken), woken.spec.quarantine.len()), (vec![("fd01::5".to_owned(), "b")], 0));
+    let freed = blocks.change(&id, &[Change::Free { address, from: holder("b") }], None).await?;
+    assert_eq!(holders(&freed), []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<()> {
+    let client = pool("tracked", "10.2.0.0/16").await?;
+    let blocks = ClusterBlocks::new(client.clone());
+    let id = id("tracked", "10.2.3.0/24");
+    blocks.create(&id).await?;
+    for address in ["10.2.3.1", "10.2.3.2"] {
+        blocks.change(&id, &[take(address, address)], None).await?;
+        let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
+        assert_eq!(stored.metadata.managed_fields, None, "after {address}");
+    }
+    let pool = Api::<SpiderIPPool>::all(client.clone()).get("tracked").await?;
+    let stored = Api::<SpiderIPBlock>::all(client).get("tracked.0a020300").await?;
+    let owner = &stored.metadata.owner_references.context("no owner")?[0];
+    assert_eq!(
+        (owner.kind.as_str(), Some(&owner.uid), owner.controller),
+        ("SpiderIPPool", pool.metadata.uid.as_ref(), Some(true))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn marks_come_and_go_with_changes() -> Result<()> {
+    let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
+    let (first, second) = (id("marked", "10.3.0.0/24"), id("marked", "10.3.1.0/24"));
+    for id in [&first, &second] {
+        blocks.create(id).await?;
+    }
+    let mark = FullMark("f00d".to_owned());
+    let full = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark.clone())).await?;
+    assert_eq!(full.full, Some(mark.clone()));
+    let mut marks = blocks.marks("marked").await?;
+    marks.sort_by_key(|(block, ..)| *block);
+    assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/24", "10.3.1.0/24"]);
+    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&full.version, &Some(mark), &None));
+    let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
+    assert_eq!(blocks.change(&first, &[freed], None).await?.full, None);
+    assert_eq!(blocks.marks("marked").await?.iter().filter(|(.., mark)| mark.is_some()).count(), 0);
+    assert_eq!(blocks.blocks("marked").await?.len(), 2);
+    assert_eq!(blocks.blocks("mark").await?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_largest_pool_is_listed_whole() -> Result<()> {
+    let client = pool("large", "fd02::/64").await?;
+    let blocks = ClusterBlocks::new(client);
+    // 274 blocks of 256: 70,144 addresses.
+    let ids: Vec<BlockId> = (0..274).map(|i| id("large", &format!("fd02::{:x}/120", i << 8))).collect();
+    for ids in ids.chunks(32) {
+        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id))).await {
+            created?;
+        }
+    }
+    let mut marks = blocks.marks("large").await?;
+    marks.sort_by_key(|(block, ..)| *block);
+    let mut expected: Vec<_> = ids.iter().map(|id| id.block).collect();
+    expected.sort();
+    assert_eq!(marks.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), expected);
+    // More than two pages.
+    let mut listed: Vec<_> = blocks.blocks("large").await?.into_iter().map(|block| block.spec.block).collect();
+    listed.sort();
+    assert_eq!(listed, expected);
+    let all = blocks.all_blocks().await?;
+    assert_eq!(all.iter().filter(|block| block.spec.pool == "large").count(), 274);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
+    let client = pool("seeded", "10.4.0.0/16").await?;
+    let records = json!({
+        "10.4.0.9": {"pod": "shop/web-0", "podUid": "6b1c"},
+        "10.4.1.9": {"pod": "shop/web-1", "podUid": "77aa"},
+    });
+    let status = json!({"status": {"allocatedIPs": records.to_string(), "allocatedIPCount": 2}});
+    let patch = kube::api::Patch::Merge(&status);
+    Api::<SpiderIPPool>::all(client.clone()).patch_status("seeded", &Default::default(), &patch).await?;
+    let blocks = ClusterBlocks::new(client);
+    let id = id("seeded", "10.4.0.0/24");
+    let block = blocks.create(&id).await?;
+    assert_eq!(holders(&block), [("10.4.0.9".to_owned(), "6b1c")]);
+    let address: IpAddr = "10.4.0.9".parse()?;
+    let seed = block.spec.allocations[&address].clone();
+    assert_eq!((seed.interface.as_str(), seed.node.as_str(), seed.container_id.as_str()), ("", "", ""));
+    let complete = [Change::Move { address, from: seed, to: holder("6b1c") }];
+    assert_eq!(blocks.change(&id, &complete, None).await?.spec.allocations[&address], holder("6b1c"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_told_apart() -> Result<()> {
+    let client = pool("errors", "10.5.0.0/16").await?;
+    let blocks = ClusterBlocks::new(client.clone());
+    let here = id("errors", "10.5.0.0/24");
+    assert_eq!(blocks.get(&here).await?, None);
+    let gone = ChangeError::Store(StoreError::Gone("SpiderIPBlock errors.0a050000".to_owned()));
+    assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], None).await, Err(gone));
+    blocks.create(&here).await?;
+    let exists = StoreError::Exists("SpiderIPBlock errors.0a050000".to_owned());
+    assert_eq!(blocks.create(&here).await, Err(exists));
+    let nowhere = StoreError::Gone("SpiderIPPool nowhere".to_owned());
+    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/24")).await, Err(nowhere));
+
+    // A label that cannot be one: the server refuses, and it is nobody's lost race.
+    let mark = FullMark("no label!".to_owned());
+    let refused = blocks.change(&here, &[take("10.5.0.1", "a")], Some(mark)).await;
+    let Err(ChangeError::Store(StoreError::Refused(words))) = refused else { anyhow::bail!("{refused:?}") };
+    ensure!(words.contains("metadata.labels"), "{words}");
+
+    // A block without labels cannot be marked; that is no lost race either.
+    let patch =
+        kube::api::Patch::Json::<()>(serde_json::from_value(json!([{"op": "remove", "path": "/metadata/labels"}]))?);
+    Api::<SpiderIPBlock>::all(client.clone()).patch("errors.0a050000", &Default::default(), &patch).await?;
+    let refused = blocks.change(&here, &[take("10.5.0.1", "a")], None).await;
+    ensure!(matches!(&refused, Err(ChangeError::Store(StoreError::Refused(_)))), "{refused:?}");
+
+    // A pool that ends gets no new blocks.
+    let api = Api::<SpiderIPPool>::all(client);
+    let keep = kube::api::Patch::Merge(json!({"metadata": {"finalizers": ["spiderpool.spidernet.io"]}}));
+    api.patch("errors", &Default::default(), &keep).await?;
+    api.delete("errors", &Default::default()).await?;
+    let ends = StoreError::Gone("SpiderIPPool errors".to_owned());
+    assert_eq!(blocks.create(&id("errors", "10.5.1.0/24")).await, Err(ends));
+    Ok(())
+}
