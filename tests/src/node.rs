@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
 use spiderpool_cni_plugin::agent::Agent;
 use spiderpool_wire::path;
-use spiderpool_wire::summary::AllocationSummary;
+use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
 use tempfile::TempDir;
 
 use crate::Dist;
@@ -207,12 +208,28 @@ impl Node {
     }
 
     /// Everything that is held.
-    ///
-    /// # Panics
-    /// The agent does not say.
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationSummary> {
-        self.agent().get(path::ALLOCATIONS, &(), PATIENCE).expect("allocations")
+        self.ask(path::ALLOCATIONS)
+    }
+
+    /// All pools.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolSummary> {
+        self.ask(path::POOLS)
+    }
+
+    /// All policies.
+    #[must_use]
+    pub fn policy_summaries(&self) -> Vec<PolicySummary> {
+        self.ask(path::POLICIES)
+    }
+
+    /// Asks the agent something. It must answer.
+    fn ask<T: DeserializeOwned + Send>(&self, path: &str) -> T {
+        // On a thread of its own: the client blocks, and tests of a cluster are asynchronous.
+        let answer = thread::scope(|scope| scope.spawn(|| self.agent().get(path, &(), PATIENCE)).join());
+        answer.expect("the client works").unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }
 
     /// What the agent answers at `/v1/runtime/…`, with the status; none while it does not answer.

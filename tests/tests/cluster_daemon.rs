@@ -107,13 +107,10 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Waits until the agent's catalog has as many pools of the cluster as it should.
+    /// Waits until the agent has heard of a pool.
     fn knows(&self, pool: &str) {
         let begun = Instant::now();
-        let known = || -> Vec<spiderpool_wire::summary::PoolSummary> {
-            self.node.agent().get(spiderpool_wire::path::POOLS, &(), PATIENCE).unwrap()
-        };
-        while !known().iter().any(|summary| summary.name == pool) {
+        while !self.node.pools().iter().any(|summary| summary.name == pool) {
             assert!(begun.elapsed() < PATIENCE, "pool {pool} is not known: {}", self.node.log());
             thread::sleep(Duration::from_millis(20));
         }
@@ -180,12 +177,12 @@ async fn pods_that_are_unknown_dead_or_elsewhere_get_nothing_and_hear_why() -> R
         site.plugin.del(&dead);
         assert!(begun.elapsed() < PATIENCE, "a dead pod is served");
     };
-    assert!(text.contains("has ended with a failure"), "{text}");
+    assert!(text.contains("has failed and is not started again"), "{text}");
     let (_, text) = site.plugin.add(&elsewhere).error();
     assert!(text.contains("other-node") && text.contains("refusing"), "{text}");
     assert_eq!(site.held("refusing").await?, []);
 
-    for (pod, said) in [("dead", "has ended with a failure"), ("far", "other-node")] {
+    for (pod, said) in [("dead", "has failed and is not started again"), ("far", "other-node")] {
         let event = site.event(pod).await?;
         assert_eq!((&event["type"], &event["reason"]), (&"Warning".into(), &"AddressesRefused".into()), "{event}");
         assert!(event["note"].as_str().unwrap().contains(said), "{event}");
@@ -384,14 +381,11 @@ async fn policies_of_the_nodes_folder_are_in_force() -> Result<()> {
     cluster.node("with-policy").await?;
     let mut node = Node::stopped("with-policy", &cluster.kubeconfig());
     fs::copy(node.dist.example("rack-and-octet"), node.policies().join("rack.wasm"))?;
-    cluster.apply(&policy("rack", "rack.wasm", &[])).await?;
+    cluster.apply(&policy("rack", "rack.wasm", &["settings: {rackLabel: rack}"])).await?;
     node.run();
-    let listed = || -> Vec<spiderpool_wire::summary::PolicySummary> {
-        node.agent().get(spiderpool_wire::path::POLICIES, &(), PATIENCE).unwrap()
-    };
     let begun = Instant::now();
-    while !listed().iter().any(|policy| policy.name == "rack" && policy.phase == PolicyPhase::Ready) {
-        assert!(begun.elapsed() < PATIENCE, "{:?} {}", listed(), node.log());
+    while !node.policy_summaries().iter().any(|policy| policy.name == "rack" && policy.phase == PolicyPhase::Ready) {
+        assert!(begun.elapsed() < PATIENCE, "{:?} {}", node.policy_summaries(), node.log());
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())

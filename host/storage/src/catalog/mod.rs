@@ -34,6 +34,7 @@ use crate::PoolSpace;
 
 pub use admission::{AcceptAll, Admission, Denial, Operation, Review};
 pub use folder::{CatalogFolder, FolderError};
+pub(crate) use pods::controller;
 pub use pods::{Dead, KnownPod, LookupError, Pods};
 pub use problem::{Problem, Severity};
 

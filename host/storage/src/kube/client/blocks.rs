@@ -18,8 +18,8 @@ use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderIPBlock, SpiderIPBlockSpec,
 use spiderpool_ip::Block;
 
 use super::pages::Extent;
-use super::patch::patch;
-use super::requests::{Failure, Requests, said};
+use super::patch::{labels, patch};
+use super::requests::Requests;
 use crate::BoxFuture;
 use crate::kube::{BlockId, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
 
@@ -82,7 +82,7 @@ impl ClusterBlocks {
         changes: &[Change],
         full: Option<&FullMark>,
     ) -> Result<StoredBlock, ChangeError> {
-        let body = serde_json::to_vec(&patch(changes, full)).map_err(request::Error::SerializeBody);
+        let body = serde_json::to_vec(&patch(&id.pool, changes, full)).map_err(request::Error::SerializeBody);
         let request = body.and_then(|body| {
             Request::patch(format!("{}/{}", path(), SpiderIPBlock::name_of(&id.pool, id.block)))
                 .header(header::CONTENT_TYPE, "application/json-patch+json")
@@ -91,7 +91,7 @@ impl ClusterBlocks {
         });
         match self.requests.write::<BlockObject>(request).await {
             Ok(object) => Ok(object.into()),
-            Err(Failure::No(status)) if status.code == 422 && is_failed_test(&said(&status)) => Err(ChangeError::Lost),
+            Err(failure) if failure.is_failed_test() => Err(ChangeError::Lost),
             Err(failure) => Err(failure.about(named(id)).into()),
         }
     }
@@ -189,12 +189,6 @@ fn block_of(name: &str) -> Option<Block> {
     Some(Block::containing(address))
 }
 
-/// Whether a patch was refused because of the state of an address. What else is refused (by the schema, for instance)
-/// comes with the same code.
-fn is_failed_test(said: &str) -> bool {
-    said.contains("test failed") || said.contains("missing value") || said.contains("missing path")
-}
-
 /// A block as it is stored, read without a detour.
 #[derive(Deserialize)]
 struct BlockObject {
@@ -260,7 +254,7 @@ fn new_object(id: &BlockId, owner: PoolObject) -> Result<Vec<u8>, String> {
         "kind": SpiderIPBlock::kind(&()),
         "metadata": {
             "name": SpiderIPBlock::name_of(&id.pool, id.block),
-            "labels": {LABEL_BLOCK_POOL: SpiderIPBlock::label_of(&id.pool), LABEL_BLOCK_FULL: ""},
+            "labels": labels(&id.pool, None),
             "ownerReferences": [owner],
         },
         "spec": spec,

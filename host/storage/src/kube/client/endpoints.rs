@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use spiderpool_crd::{FINALIZER, SpiderEndpoint, SpiderEndpointStatus};
 
 use super::pages::Extent;
-use super::requests::{Failure, Requests, metadata_only, said};
+use super::requests::{Failure, Requests, metadata_only};
 use crate::kube::{EndpointStore, PodRef, RecordedEndpoint, StoreError};
 use crate::{BoxFuture, Endpoint, Holder};
 
@@ -130,7 +130,7 @@ impl ClusterEndpoints {
             .map_err(request::Error::BuildRequest);
         match self.requests.write::<VersionObject>(metadata_only(request)).await {
             Ok(object) => Ok(Some(object.metadata)),
-            Err(Failure::No(status)) if status.code == 422 && said(&status).contains("test failed") => Ok(None),
+            Err(failure) if failure.is_failed_test() => Ok(None),
             Err(failure) => Err(failure),
         }
     }

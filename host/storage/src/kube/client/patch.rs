@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use spiderpool_crd::SpiderIPBlock;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::LABEL_BLOCK_FULL;
+use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_POOL};
 
 use crate::kube::{Change, FullMark};
 
@@ -28,16 +29,21 @@ pub(super) enum Step {
 ///
 /// `managedFields` would name every address a second time. An object without any is not tracked any more, but one that is
 /// created is; that it is told in every patch spares us to know which one is the first.
-pub(super) fn patch(changes: &[Change], full: Option<&FullMark>) -> Vec<Step> {
+pub(super) fn patch(pool: &str, changes: &[Change], full: Option<&FullMark>) -> Vec<Step> {
     let mut steps = Vec::with_capacity(changes.len() * 3 + 2);
     for change in changes {
         push(&mut steps, change);
     }
-    let mark = full.map(|mark| mark.0.as_str()).unwrap_or_default();
-    let label = LABEL_BLOCK_FULL.replace('~', "~0").replace('/', "~1");
-    steps.push(Step::Add { path: format!("/metadata/labels/{label}"), value: mark.into() });
+    // All of them: adding one fails where somebody removed the last, and so like a lost race.
+    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(pool, full) });
     steps.push(Step::Add { path: "/metadata/managedFields".to_owned(), value: json!([{}]) });
     steps
+}
+
+/// The labels of a block of `pool`.
+pub(super) fn labels(pool: &str, full: Option<&FullMark>) -> Value {
+    let mark = full.map(|mark| mark.0.as_str()).unwrap_or_default();
+    json!({LABEL_BLOCK_POOL: SpiderIPBlock::label_of(pool), LABEL_BLOCK_FULL: mark})
 }
 
 fn push(steps: &mut Vec<Step>, change: &Change) {
@@ -109,11 +115,12 @@ mod tests {
     }
 
     fn steps(change: Change) -> Value {
-        let mut steps = serde_json::to_value(patch(&[change], None)).unwrap();
+        let mut steps = serde_json::to_value(patch("p", &[change], None)).unwrap();
         let all = steps.as_array_mut().unwrap();
         let ends = all.split_off(all.len() - 2);
-        let label = json!({"op": "add", "path": "/metadata/labels/ipam.spidernet.io~1block-full", "value": ""});
-        assert_eq!(ends, [label, json!({"op": "add", "path": "/metadata/managedFields", "value": [{}]})]);
+        let value = json!({"ipam.spidernet.io/block-pool": "p", "ipam.spidernet.io/block-full": ""});
+        let labels = json!({"op": "add", "path": "/metadata/labels", "value": value});
+        assert_eq!(ends, [labels, json!({"op": "add", "path": "/metadata/managedFields", "value": [{}]})]);
         steps
     }
 
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_mark_is_written_in_the_same_patch() {
-        let steps = patch(&[], Some(&FullMark("f00".to_owned())));
-        assert!(matches!(&steps[0], Step::Add { value, .. } if value == "f00"), "{steps:?}");
+        let steps = patch("p", &[], Some(&FullMark("f00".to_owned())));
+        assert!(matches!(&steps[0], Step::Add { value, .. } if value[LABEL_BLOCK_FULL] == "f00"), "{steps:?}");
     }
 }

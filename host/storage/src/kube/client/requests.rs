@@ -150,6 +150,18 @@ impl Failure {
         }
     }
 
+    /// Whether a JSON Patch could not be applied, because a test in it failed.
+    ///
+    /// The API server answers 422 and keeps to itself which operation it was. What a schema, a validation or a webhook
+    /// refuses has the same code, and says which field or which webhook.
+    pub(super) fn is_failed_test(&self) -> bool {
+        let Self::No(status) = self else {
+            return false;
+        };
+        let causes = status.details.as_ref().is_some_and(|details| !details.causes.is_empty());
+        status.code == 422 && !causes && status.message.starts_with("the server rejected our request due to an error")
+    }
+
     /// The same as the store says it, of the object `what`.
     pub(in crate::kube) fn about(self, what: impl Display) -> StoreError {
         let absent = self.is_absent();
@@ -175,7 +187,7 @@ fn namespace_ends(status: &Status) -> bool {
 }
 
 /// The server's own words.
-pub(super) fn said(status: &Status) -> String {
+fn said(status: &Status) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.message.as_str());
     let more: Vec<&str> = causes.filter(|cause| !cause.is_empty() && !status.message.contains(cause)).collect();
     let mut words = format!("{} ({})", status.message, status.code);
