@@ -212,3 +212,31 @@ fn beside_program(relative: &str) -> PathBuf {
     let folder = env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from)).unwrap_or_default();
     folder.join(relative)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn daemon(arguments: &[&str]) -> Result<DaemonArgs, clap::Error> {
+        let all = ["spiderpool-agent", "daemon"].iter().chain(arguments);
+        match Args::try_parse_from(all)?.command {
+            Command::Daemon(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn conf_yml_is_where_the_chart_puts_it_unless_a_file_or_a_folder_is_named() {
+        assert_eq!(daemon(&[]).unwrap().config_path(), PathBuf::from(CONFIG));
+        assert_eq!(daemon(&["--config-path", "/etc/a.yml"]).unwrap().config_path(), PathBuf::from("/etc/a.yml"));
+        assert_eq!(daemon(&["--config-dir", "/etc/a"]).unwrap().config_path(), PathBuf::from("/etc/a/conf.yml"));
+        assert!(daemon(&["--config-path", "a", "--config-dir", "b"]).is_err());
+    }
+}

@@ -42,7 +42,10 @@ impl Surroundings for Cluster {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.server.trouble()
+        self.server.trouble().or_else(|| {
+            let failing = self.catalog.freshness().failing?;
+            Some(format!("what is known of the cluster may be old: {failing}"))
+        })
     }
 }
 

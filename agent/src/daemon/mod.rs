@@ -9,6 +9,7 @@
 //! for `events` of the group `events.k8s.io`, and `get` for the path `/readyz`.
 
 mod api_server;
+mod backlog;
 mod cluster;
 mod policies;
 
@@ -26,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use self::api_server::ApiServer;
+use self::backlog::Backlog;
 use self::cluster::Cluster;
 use crate::agent::Agent;
 use crate::args::DaemonArgs;
@@ -105,6 +107,7 @@ async fn open(
     ready(&catalog, gate).await;
     policies::follow(policies.clone(), catalog.subscribe(), folder, gate.stop.clone()).await;
     let ledger = Arc::new(ledger(&server, &catalog, &environment.node, gate).await);
+    registry.register_collector(Box::new(Backlog(Arc::downgrade(&ledger))));
     server.watch(gate.stop.clone());
 
     let events = Events::start(server.client.clone(), &environment.node, metrics.omitted_events.clone());
