@@ -158,7 +158,8 @@ impl Job {
                 }
             },
             Work::Settle { to, .. } => match there {
-                Some(there) if same_use(there, to) => {
+                // In whatever sandbox: late moves may have followed.
+                Some(there) if same_nic(there, to) => {
                     let from = there.clone();
                     self.work = Work::Free { address, from };
                     None

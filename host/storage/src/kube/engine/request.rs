@@ -55,13 +55,37 @@ async fn serve(
                 taken.push(take(shared, reservation, want, deadline).await?);
             }
         }
+        drop_twins(shared, reservation, deadline).await?;
         if move_here(shared, reservation, deadline, taken).await? {
             break;
         }
     }
-    let held = shared.memory.lock().held_by(uid);
+    let mut held = shared.memory.lock().held_by(uid);
+    let twins = twins(&held, &reservation.container);
+    held.retain(|held| !twins.contains(&held.lease.address));
     let nothing = || ReserveError::Nothing(reservation.holder.clone());
     Endpoint::from_allocations(held.iter().map(AsRef::as_ref)).ok_or_else(nothing)
+}
+
+/// The addresses of NICs that have another one of the family as well: what a run of the agent asked for that died before it
+/// knew the outcome. The one of this sandbox, or else the first, is the NIC's.
+fn twins(held: &[Arc<Allocation>], container: &str) -> BTreeSet<IpAddr> {
+    let nic = |one: &Lease, other: &Lease| one.interface == other.interface && one.family() == other.family();
+    let twin = |lease: &Lease| {
+        let mut alike = held.iter().map(|held| &held.lease).filter(|other| nic(other, lease));
+        let first = alike.clone().next();
+        alike.find(|other| other.container == container).or(first).is_some_and(|own| own.address != lease.address)
+    };
+    held.iter().map(|held| &held.lease).filter(|lease| twin(lease)).map(|lease| lease.address).collect()
+}
+
+/// Gives back what belongs to a sandbox that is no more. What belongs to this one stays with the pod until it goes: it
+/// cannot be told which of the two was answered.
+async fn drop_twins(shared: &Arc<Shared>, reservation: &Reservation, deadline: Instant) -> Result<(), LedgerError> {
+    let mut held = shared.memory.lock().held_by(&reservation.holder.uid);
+    let twins = twins(&held, &reservation.container);
+    held.retain(|held| twins.contains(&held.lease.address) && held.lease.container != reservation.container);
+    free(shared, &held, deadline).await.map(drop)
 }
 
 async fn take(

@@ -235,10 +235,12 @@ impl Writer {
             }
             let address = job.address();
             let outcome = job.look(stored);
-            // A job that goes on with an entry of its own has it from now on.
-            if outcome.is_some() || !matches!(job.work, Work::Take(_)) {
-                expected.extend(address);
-            }
+            // Only what a job has found to be its own: an entry that another job met may be one that came too late.
+            let own = match &outcome {
+                Some(outcome) => matches!(outcome, Outcome::Held(_)),
+                None => matches!(job.work, Work::Move { .. } | Work::Free { .. }),
+            };
+            expected.extend(address.filter(|_| own));
             outcomes.extend(outcome.map(|outcome| (index, outcome)));
         }
         self.keep(stored, &expected);

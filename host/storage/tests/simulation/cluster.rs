@@ -1,0 +1,373 @@
+//! An API server that delays, reorders, refuses, and loses replies: blocks and records with the semantics of the real one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
+use spiderpool_crd::{SpiderEndpoint, SpiderEndpointStatus, SpiderIPBlockSpec};
+use spiderpool_ip::Block;
+use spiderpool_storage::kube::{
+    BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
+    StoredBlock,
+};
+use spiderpool_storage::{BoxFuture, Endpoint};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// Everything that survives a crash, and what the test knows.
+pub(crate) struct State {
+    pub(crate) blocks: BTreeMap<BlockId, StoredBlock>,
+    pub(crate) endpoints: BTreeMap<(String, String), (String, SpiderEndpointStatus)>,
+    /// Which UID was answered an address, and has not been told to go.
+    pub(crate) live: BTreeMap<IpAddr, String>,
+    /// When a block last had nothing to give.
+    pub(crate) full_at: BTreeMap<BlockId, Instant>,
+    /// What runs of an agent asked for without learning the outcome: run, pool or name, UID.
+    pub(crate) doubtful: BTreeSet<(u64, String, String)>,
+    /// Sandboxes from which something was to be freed: no runtime asks for one of these again.
+    pub(crate) freed: BTreeSet<String>,
+    pub(crate) trace: String,
+    pub(crate) usable: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) rng: fastrand::Rng,
+    /// How many of 100 calls go wrong.
+    pub(crate) faults: u32,
+    pub(crate) calls: u64,
+    /// Whether the trace is printed as it grows.
+    told: bool,
+    versions: u64,
+    start: SystemTime,
+    begun: Instant,
+}
+
+/// What becomes of a call.
+enum Fate {
+    Done,
+    Throttled,
+    Unreachable,
+    ReplyLost,
+    Late,
+    Never,
+}
+
+#[derive(Clone)]
+pub(crate) struct Cluster(pub(crate) Arc<Mutex<State>>);
+
+/// The cluster as one run of an agent sees it.
+pub(crate) struct Link {
+    pub(crate) cluster: Cluster,
+    pub(crate) run: u64,
+}
+
+impl Cluster {
+    pub(crate) fn new(seed: u64, usable: BTreeMap<String, Vec<IpAddr>>) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let faults = [0, 3, 10, 25][rng.usize(..4)];
+        Self(Arc::new(Mutex::new(State {
+            blocks: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            live: BTreeMap::new(),
+            full_at: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            trace: String::new(),
+            usable,
+            rng,
+            faults,
+            calls: 0,
+            told: std::env::var_os("SIMULATION_SEED").is_some(),
+            versions: 0,
+            start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            begun: Instant::now(),
+        })))
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.0.lock().clock()
+    }
+}
+
+impl State {
+    pub(crate) fn held(&self) -> usize {
+        self.blocks.values().map(|stored| stored.spec.allocations.len()).sum()
+    }
+
+    fn clock(&self) -> SystemTime {
+        self.start + self.begun.elapsed()
+    }
+
+    fn fate(&mut self, writes: bool) -> Fate {
+        self.calls += 1;
+        if self.rng.u32(..100) >= self.faults {
+            return Fate::Done;
+        }
+        match self.rng.u32(..if writes { 6 } else { 2 }) {
+            0 => Fate::Throttled,
+            1 => Fate::Unreachable,
+            2 => Fate::ReplyLost,
+            3 | 4 => Fate::Late,
+            _ => Fate::Never,
+        }
+    }
+
+    fn delay(&mut self) -> Duration {
+        let most = if self.rng.u32(..20) == 0 { 2000 } else { 20 };
+        Duration::from_millis(self.rng.u64(1..=most))
+    }
+
+    fn note(&mut self, what: &str) {
+        let at = self.begun.elapsed().as_millis();
+        let _ = writeln!(self.trace, "{at} {what}");
+        if self.told {
+            eprintln!("{at} {what}");
+        }
+    }
+
+    /// What must hold at every moment.
+    pub(crate) fn check(&mut self) {
+        for (address, uid) in &self.live {
+            let block = Block::containing(*address);
+            let held = self.blocks.iter().filter(|(id, _)| id.block == block);
+            let holders: Vec<_> = held.filter_map(|(_, stored)| stored.spec.allocations.get(address)).collect();
+            assert!(
+                holders.iter().any(|holder| holder.pod_uid == *uid),
+                "{uid} was answered {address}, and the block says {holders:?}"
+            );
+        }
+        let now = self.clock();
+        for (id, stored) in &self.blocks {
+            let usable = self.usable[&id.pool].iter().filter(|&&address| id.block.contains(address));
+            let rests = |address: &IpAddr| {
+                stored.spec.quarantine.get(address).is_some_and(|rest| SystemTime::from(rest.until.0) > now)
+            };
+            if usable.clone().all(|address| stored.spec.allocations.contains_key(address) || rests(address)) {
+                self.full_at.insert(id.clone(), Instant::now());
+            }
+        }
+    }
+
+    fn create(&mut self, id: &BlockId) -> Result<StoredBlock, StoreError> {
+        if self.blocks.contains_key(id) {
+            return Err(StoreError::Exists(id.to_string()));
+        }
+        self.versions += 1;
+        let (allocations, quarantine) = <_>::default();
+        let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
+        let stored = StoredBlock { version: self.versions.to_string(), spec, full: None };
+        self.blocks.insert(id.clone(), stored.clone());
+        Ok(stored)
+    }
+
+    fn change(&mut self, id: &BlockId, changes: &[Change], full: Option<FullMark>) -> Result<StoredBlock, ChangeError> {
+        self.check();
+        let before = self.blocks.get(id).ok_or_else(|| StoreError::Gone(id.to_string()))?;
+        let mut stored = before.clone();
+        for change in changes {
+            apply(&mut stored.spec, change).ok_or(ChangeError::Lost)?;
+        }
+        stored.full = full;
+        if stored != *before {
+            self.versions += 1;
+            stored.version = self.versions.to_string();
+        }
+        self.blocks.insert(id.clone(), stored.clone());
+        self.check();
+        Ok(stored)
+    }
+}
+
+/// One change, as the tests and operations of its patch; `None` when a test fails.
+fn apply(spec: &mut SpiderIPBlockSpec, change: &Change) -> Option<()> {
+    let holds = |spec: &SpiderIPBlockSpec, address: &IpAddr, from: &BlockAllocation| {
+        spec.allocations.get(address).is_some_and(|there| {
+            (&there.pod_uid, &there.interface, &there.container_id)
+                == (&from.pod_uid, &from.interface, &from.container_id)
+        })
+    };
+    let free = |spec: &SpiderIPBlockSpec, address: &IpAddr| {
+        !spec.allocations.contains_key(address) && !spec.quarantine.contains_key(address)
+    };
+    match change {
+        Change::Take { address, to } => {
+            free(spec, address).then(|| spec.allocations.insert(*address, to.clone()))?;
+        }
+        Change::Move { address, from, to } => {
+            holds(spec, address, from).then(|| spec.allocations.insert(*address, to.clone()))?;
+        }
+        Change::Free { address, from } => {
+            holds(spec, address, from).then(|| spec.allocations.remove(address))?;
+        }
+        Change::Rest { address, from, rest } => {
+            let fits = from.as_ref().map_or_else(|| free(spec, address), |from| holds(spec, address, from));
+            fits.then(|| {
+                spec.allocations.remove(address);
+                spec.quarantine.insert(*address, rest.clone())
+            })?;
+        }
+        Change::Wake { address, from } => {
+            let there: Option<&Quarantine> = spec.quarantine.get(address);
+            (there == Some(from)).then(|| spec.quarantine.remove(address))?;
+        }
+    }
+    Some(())
+}
+
+impl Link {
+    /// Sends a request, which goes on when its sender is gone.
+    fn call<T, E>(
+        &self,
+        what: String,
+        doubts: Vec<(String, String)>,
+        work: impl FnOnce(&mut State) -> Result<T, E> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (cluster, run) = (self.cluster.clone(), self.run);
+        let writes = !what.starts_with("read");
+        Box::pin(async move {
+            let (fate, there, back, late) = {
+                let mut state = cluster.0.lock();
+                let late = Duration::from_millis(state.rng.u64(50..50_000));
+                (state.fate(writes), state.delay(), state.delay(), late)
+            };
+            for (whose, uid) in doubts {
+                // Learned only if the reply comes; whoever crashes does not wait for it.
+                cluster.0.lock().doubtful.insert((run, whose, uid));
+            }
+            let unknown = || E::from(StoreError::Unknown("the connection was lost".to_owned()));
+            let landing = match fate {
+                Fate::Throttled => {
+                    tokio::time::sleep(there).await;
+                    return Err(StoreError::Throttled { after: back }.into());
+                }
+                Fate::Unreachable => {
+                    tokio::time::sleep(there).await;
+                    return Err(StoreError::Unreachable("connection refused".to_owned()).into());
+                }
+                Fate::Never => {
+                    tokio::time::sleep(there).await;
+                    return Err(unknown());
+                }
+                Fate::Late => late,
+                Fate::Done | Fate::ReplyLost => there,
+            };
+            let (reply, answer) = oneshot::channel();
+            let state = Arc::clone(&cluster.0);
+            tokio::spawn(async move {
+                tokio::time::sleep(landing).await;
+                let outcome = {
+                    let mut state = state.lock();
+                    let outcome = work(&mut state);
+                    let result = if outcome.is_ok() { "done" } else { "not done" };
+                    state.note(&format!("run {run}: {what}: {result}"));
+                    outcome
+                };
+                tokio::time::sleep(back).await;
+                let _ = reply.send(outcome);
+            });
+            match fate {
+                Fate::Late => {
+                    tokio::time::sleep(back).await;
+                    Err(unknown())
+                }
+                Fate::ReplyLost => {
+                    let _ = answer.await;
+                    Err(unknown())
+                }
+                _ => answer.await.unwrap_or_else(|_| Err(unknown())),
+            }
+        })
+    }
+}
+
+impl BlockStore for Link {
+    fn get<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<Option<StoredBlock>, StoreError>> {
+        let id = id.clone();
+        self.call(format!("read {id}"), vec![], move |state| Ok(state.blocks.get(&id).cloned()))
+    }
+
+    fn blocks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<StoredBlock>, StoreError>> {
+        let pool = pool.to_owned();
+        self.call(format!("read pool {pool}"), vec![], move |state| {
+            Ok(state.blocks.values().filter(|stored| stored.spec.pool == pool).cloned().collect())
+        })
+    }
+
+    fn all_blocks(&self) -> BoxFuture<'_, Result<Vec<StoredBlock>, StoreError>> {
+        self.call("read all".to_owned(), vec![], |state| Ok(state.blocks.values().cloned().collect()))
+    }
+
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>> {
+        let pool = pool.to_owned();
+        self.call(format!("read marks of {pool}"), vec![], move |state| {
+            let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool);
+            Ok(of_pool.map(|stored| (stored.spec.block, stored.version.clone(), stored.full.clone())).collect())
+        })
+    }
+
+    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
+        let id = id.clone();
+        self.call(format!("create {id}"), vec![], move |state| state.create(&id))
+    }
+
+    fn change<'a>(
+        &'a self,
+        id: &'a BlockId,
+        changes: &'a [Change],
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
+        let (id, changes) = (id.clone(), changes.to_vec());
+        let takes = changes.iter().filter_map(|change| match change {
+            Change::Take { address, to } => Some((address.to_string(), to.pod_uid.clone())),
+            _ => None,
+        });
+        let takes = takes.collect();
+        for change in &changes {
+            if let Change::Free { from, .. } | Change::Rest { from: Some(from), .. } = change {
+                self.cluster.0.lock().freed.insert(from.container_id.clone());
+            }
+        }
+        self.call(format!("change {id} {changes:?}"), takes, move |state| state.change(&id, &changes, full))
+    }
+}
+
+impl EndpointStore for Link {
+    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>> {
+        let holder = endpoint.holder.clone();
+        let key = (holder.namespace.clone(), holder.pod.clone());
+        let status = SpiderEndpoint::from(endpoint).status;
+        let doubt = vec![(holder.pod.clone(), holder.uid.clone())];
+        self.call(format!("put {holder}"), doubt, move |state| {
+            state.endpoints.extend(status.map(|status| (key, (holder.uid, status))));
+            Ok(())
+        })
+    }
+
+    fn remove<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), StoreError>> {
+        let pod = pod.clone();
+        self.call(format!("remove {}", pod.uid), vec![], move |state| {
+            let key = (pod.namespace, pod.name);
+            if state.endpoints.get(&key).is_some_and(|(uid, _)| *uid == pod.uid) {
+                state.endpoints.remove(&key);
+            }
+            Ok(())
+        })
+    }
+
+    fn of_node<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Vec<RecordedEndpoint>, StoreError>> {
+        let node = node.to_owned();
+        self.call(format!("read endpoints of {node}"), vec![], move |state| {
+            let recorded = state.endpoints.iter().filter(|(_, (_, status))| status.current.node == node);
+            let recorded = recorded.map(|((namespace, name), (uid, status))| RecordedEndpoint {
+                pod: PodRef { namespace: namespace.clone(), name: name.clone(), uid: uid.clone() },
+                status: status.clone(),
+            });
+            Ok(recorded.collect())
+        })
+    }
+}

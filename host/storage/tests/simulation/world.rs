@@ -1,0 +1,373 @@
+//! Pods that come and go, agents that crash, and what must be true of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use spiderpool_crd::SpiderEndpoint;
+use spiderpool_ip::{Block, Family, IpSet};
+use spiderpool_storage::kube::{BlockId, KubeLedger, KubeLedgerConfig};
+use spiderpool_storage::{
+    Choice, Endpoint, Holder, Ledger, LedgerError, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
+    ReserveError, Want, Why,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::{Cluster, Link};
+
+/// Longer than any request can be late, and than it takes to find out.
+const SETTLED: Duration = Duration::from_secs(400);
+
+fn pool(name: &str, family: Family, subnet: &str, ips: &str) -> Arc<PoolSpace> {
+    Arc::new(PoolSpace {
+        name: name.to_owned(),
+        subnet: subnet.parse().unwrap(),
+        usable: IpSet::parse(family, ips.split(',')).unwrap(),
+        gateway: None,
+        routes: Vec::new(),
+    })
+}
+
+/// One node's agent: none while it is down.
+struct Agent {
+    node: String,
+    ledger: Mutex<Option<Arc<KubeLedger>>>,
+}
+
+struct World {
+    cluster: Cluster,
+    pools: Vec<Arc<PoolSpace>>,
+    agents: Vec<Agent>,
+    runs: Mutex<u64>,
+    seed: u64,
+}
+
+/// Runs the world of that seed; answers with all that the API server did.
+pub(crate) fn run(seed: u64) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(simulate(seed))
+}
+
+async fn simulate(seed: u64) -> String {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
+    let pools = vec![
+        pool("p4", Family::V4, "10.6.0.0/16", "10.6.0.253-10.6.1.2"),
+        pool("p6", Family::V6, "fd00::/64", "fd00::1-fd00::5"),
+    ];
+    let addresses =
+        |space: &PoolSpace| (0..space.usable.count()).filter_map(|n| space.usable.nth(n)).collect::<Vec<_>>();
+    let usable = pools.iter().map(|space| (space.name.clone(), addresses(space))).collect();
+    let cluster = Cluster::new(seed, usable);
+    let agents = (0..rng.usize(2..=3)).map(|n| Agent { node: format!("node{n}"), ledger: Mutex::new(None) });
+    let world = Arc::new(World { cluster, pools, agents: agents.collect(), runs: Mutex::new(0), seed });
+    for agent in 0..world.agents.len() {
+        world.start(agent).await;
+    }
+    let crashes = if rng.bool() { rng.usize(1..5) } else { 0 };
+    let mut tasks = Vec::new();
+    for agent in 0..world.agents.len() {
+        for n in 0..3 {
+            let pod = Pod {
+                world: Arc::clone(&world),
+                agent,
+                name: format!("web-{agent}-{n}"),
+                rng: fastrand::Rng::with_seed(rng.u64(..)),
+                sandboxes: 0,
+            };
+            tasks.push(tokio::spawn(pod.live()));
+        }
+    }
+    for _ in 0..crashes {
+        sleep(Duration::from_millis(rng.u64(..8000))).await;
+        let agent = rng.usize(..world.agents.len());
+        world.crash(agent);
+        sleep(Duration::from_millis(rng.u64(..3000))).await;
+        world.start(agent).await;
+    }
+    let mut left = Vec::new();
+    for task in tasks {
+        left.extend(task.await.unwrap());
+    }
+    world.finish(crashes > 0, left).await;
+    std::mem::take(&mut world.cluster.0.lock().trace)
+}
+
+impl World {
+    async fn start(&self, agent: usize) {
+        let run = {
+            let mut runs = self.runs.lock();
+            *runs += 1;
+            *runs
+        };
+        let pools: BTreeMap<String, Arc<PoolSpace>> =
+            self.pools.iter().map(|pool| (pool.name.clone(), Arc::clone(pool))).collect();
+        let clock = self.cluster.clone();
+        let config = KubeLedgerConfig {
+            node: self.agents[agent].node.clone(),
+            blocks: Arc::new(Link { cluster: self.cluster.clone(), run }),
+            endpoints: Arc::new(Link { cluster: self.cluster.clone(), run }),
+            spaces: Arc::new(move |name: &str| pools.get(name).cloned()),
+            clock: Arc::new(move || clock.now()),
+            seed: self.seed ^ run,
+        };
+        let ledger = loop {
+            if let Ok(ledger) = KubeLedger::open(config.clone()).await {
+                break ledger;
+            }
+        };
+        *self.agents[agent].ledger.lock() = Some(Arc::new(ledger));
+    }
+
+    /// All tasks of the agent end where they are. What they sent goes on.
+    fn crash(&self, agent: usize) {
+        if let Some(ledger) = self.agents[agent].ledger.lock().take() {
+            assert!(futures::FutureExt::now_or_never(ledger.close(Duration::ZERO)).is_some());
+        }
+    }
+
+    fn ledger(&self, agent: usize) -> Option<Arc<KubeLedger>> {
+        self.agents[agent].ledger.lock().clone()
+    }
+
+    async fn finish(&self, crashed: bool, mut left: Vec<(usize, Endpoint)>) {
+        self.cluster.0.lock().faults = 0;
+        sleep(SETTLED).await;
+        if crashed {
+            self.scan(&left).await;
+        }
+        // A pod that stays keeps what a run that died asked for in its name, until it goes.
+        let twins = crashed && self.cluster.0.lock().held() > left.iter().map(|(_, end)| end.leases.len()).sum();
+        if !twins {
+            self.agree(&left);
+        }
+        for (agent, endpoint) in left.drain(..) {
+            let ledger = self.ledger(agent).unwrap();
+            endpoint.leases.iter().for_each(|lease| drop(self.cluster.0.lock().live.remove(&lease.address)));
+            let release = Release { uid: endpoint.holder.uid, ..Release::default() };
+            let freed = ledger.release(release).await.unwrap().len();
+            assert!(freed == endpoint.leases.len() || twins && freed > endpoint.leases.len());
+        }
+        sleep(SETTLED).await;
+        self.agree(&[]);
+    }
+
+    /// What a scan cleans: entries and records that a run asked for that died before it knew the outcome.
+    async fn scan(&self, left: &[(usize, Endpoint)]) {
+        {
+            let state = self.cluster.0.lock();
+            for (address, there) in state.blocks.values().flat_map(|stored| &stored.spec.allocations) {
+                let known = left.iter().any(|(_, endpoint)| {
+                    endpoint.holder.uid == there.pod_uid
+                        && endpoint.leases.iter().any(|lease| lease.address == *address)
+                });
+                let orphan =
+                    |(_, what, uid): &(u64, String, String)| *what == address.to_string() && *uid == there.pod_uid;
+                assert!(known || state.doubtful.iter().any(orphan), "{address} leaked to {}", there.pod_uid);
+            }
+        }
+        for agent in 0..self.agents.len() {
+            self.crash(agent);
+            self.start(agent).await;
+            let ledger = self.ledger(agent).unwrap();
+            for held in ledger.allocations(None).await.unwrap() {
+                if !left.iter().any(|(_, endpoint)| endpoint.holder.uid == held.holder.uid) {
+                    let release = Release { uid: held.holder.uid.clone(), ..Release::default() };
+                    ledger.release(release).await.unwrap();
+                }
+            }
+        }
+        sleep(SETTLED).await;
+    }
+
+    /// Blocks, records, agents and pods say the same.
+    fn agree(&self, left: &[(usize, Endpoint)]) {
+        let mut state = self.cluster.0.lock();
+        state.check();
+        let held = state.blocks.values().flat_map(|stored| &stored.spec.allocations);
+        let held: BTreeMap<IpAddr, String> = held.map(|(&at, there)| (at, there.pod_uid.clone())).collect();
+        let pods = left.iter().flat_map(|(_, endpoint)| endpoint.leases.iter().map(move |lease| (lease, endpoint)));
+        let pods: BTreeMap<_, _> = pods.map(|(lease, end)| (lease.address, end.holder.uid.clone())).collect();
+        assert_eq!(held, pods, "blocks (left) and pods");
+        let records: BTreeMap<_, _> =
+            state.endpoints.iter().map(|((_, name), (_, status))| (name.clone(), status.clone())).collect();
+        let expected = left
+            .iter()
+            .map(|(_, endpoint)| (endpoint.holder.pod.clone(), SpiderEndpoint::from(endpoint).status.unwrap()));
+        assert_eq!(records, expected.collect(), "records (left) and pods");
+        drop(state);
+        for agent in 0..self.agents.len() {
+            assert!(self.ledger(agent).unwrap().caught_up());
+        }
+    }
+}
+
+struct Pod {
+    world: Arc<World>,
+    agent: usize,
+    name: String,
+    rng: fastrand::Rng,
+    sandboxes: u64,
+}
+
+impl Pod {
+    /// Comes and goes under one name; what it has when it stays.
+    async fn live(mut self) -> Option<(usize, Endpoint)> {
+        let lives = self.rng.usize(1..4);
+        for life in 0..lives {
+            self.rest(3000).await;
+            let uid = format!("{}-{life}", self.name);
+            let mut endpoint = self.add(&uid, None).await;
+            for _ in 0..self.rng.usize(..3) {
+                self.rest(1500).await;
+                let old = endpoint.leases[0].container.clone();
+                let again = self.rng.bool().then(|| old.clone());
+                endpoint = self.add(&uid, again).await;
+                if endpoint.leases[0].container != old && self.rng.bool() {
+                    let freed = self.release(&uid, Some(old)).await;
+                    assert_eq!(freed, 0, "a DEL of an old sandbox freed what the new one has");
+                }
+            }
+            // Few enough stay for the others to be served.
+            if life + 1 == lives && self.name.ends_with("-0") && self.rng.bool() {
+                return Some((self.agent, endpoint));
+            }
+            self.rest(3000).await;
+            self.go(&uid, &endpoint).await;
+        }
+        None
+    }
+
+    async fn rest(&mut self, most: u64) {
+        sleep(Duration::from_millis(self.rng.u64(..most))).await;
+    }
+
+    fn wants(&mut self) -> Vec<Want> {
+        let want = |space: &Arc<PoolSpace>, pick| Want {
+            interface: "eth0".to_owned(),
+            family: space.usable.family(),
+            network: "n".to_owned(),
+            clean_gateway: false,
+            choices: vec![Choice { space: Arc::clone(space), pick }],
+        };
+        let [p4, p6] = self.world.pools.as_slice() else { panic!("two pools") };
+        let pick = match self.rng.u32(..8) {
+            0 => Pick::Spread(self.rng.u64(..)),
+            1 => Pick::Sticky(self.name.clone()),
+            2 => Pick::Exactly(p4.usable.first().into_iter().chain(p4.usable.last()).collect()),
+            _ => Pick::Lowest,
+        };
+        vec![want(p4, pick), want(p6, Pick::Lowest)]
+    }
+
+    /// Asks until it is served. A failed ADD is followed by a DEL and a new sandbox, as runtimes do.
+    async fn add(&mut self, uid: &str, again: Option<String>) -> Endpoint {
+        let mut container = again;
+        for _ in 0..400 {
+            let sandbox = container.take().unwrap_or_else(|| {
+                self.sandboxes += 1;
+                format!("{}-s{}", self.name, self.sandboxes)
+            });
+            let Some(ledger) = self.world.ledger(self.agent) else {
+                container = Some(sandbox);
+                self.rest(1000).await;
+                continue;
+            };
+            let reservation = Reservation {
+                holder: Holder { namespace: "ns".to_owned(), pod: self.name.clone(), uid: uid.to_owned() },
+                node: self.world.agents[self.agent].node.clone(),
+                container: sandbox.clone(),
+                owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
+                wants: self.wants(),
+            };
+            let begun = Instant::now();
+            match ledger.reserve(reservation).await {
+                Ok(endpoint) => {
+                    self.served(&endpoint, uid, &sandbox);
+                    return endpoint;
+                }
+                Err(ReserveError::Exhausted { tried, .. }) => self.refused(begun, &tried[0].pool, &tried[0].why),
+                Err(ReserveError::Ledger(LedgerError::Closed)) => {
+                    let reusable = !self.world.cluster.0.lock().freed.contains(&sandbox);
+                    if reusable && self.rng.bool() {
+                        container = Some(sandbox);
+                        continue;
+                    }
+                }
+                Err(ReserveError::Ledger(LedgerError::Cluster(_))) => {}
+                Err(other) => panic!("{other}"),
+            }
+            self.world.cluster.0.lock().live.retain(|_, holder| holder != uid);
+            self.release(uid, Some(sandbox)).await;
+            self.rest(4000).await;
+        }
+        panic!("{uid} was never served");
+    }
+
+    fn served(&self, endpoint: &Endpoint, uid: &str, sandbox: &str) {
+        let mut state = self.world.cluster.0.lock();
+        for family in [Family::V4, Family::V6] {
+            let count = endpoint.leases.iter().filter(|lease| lease.family() == family).count();
+            assert_eq!(count, 1, "{endpoint:?}");
+        }
+        for lease in &endpoint.leases {
+            assert_eq!(lease.container, sandbox);
+            let id = BlockId { pool: lease.pool.clone(), block: Block::containing(lease.address) };
+            let there = &state.blocks[&id].spec.allocations[&lease.address];
+            assert_eq!((there.pod_uid.as_str(), there.container_id.as_str()), (uid, sandbox), "{}", lease.address);
+            let before = state.live.insert(lease.address, uid.to_owned());
+            assert!(before.as_ref().is_none_or(|before| before == uid), "{} is {before:?}'s", lease.address);
+        }
+        let mine = state.live.values().filter(|holder| *holder == uid).count();
+        assert_eq!(mine, 2, "{uid} was answered other addresses before");
+    }
+
+    /// A refusal is right only if every block was seen without room since the question.
+    fn refused(&self, begun: Instant, pool: &str, why: &Why) {
+        let mut state = self.world.cluster.0.lock();
+        state.check();
+        if let Why::Full { .. } = why {
+            let blocks: std::collections::BTreeSet<Block> =
+                state.usable[pool].iter().map(|&address| Block::containing(address)).collect();
+            for block in blocks {
+                let id = BlockId { pool: pool.to_owned(), block };
+                let full = state.full_at.get(&id);
+                assert!(full.is_some_and(|&full| full >= begun), "{id} had room all the time: last full {full:?}");
+            }
+        }
+    }
+
+    async fn release(&mut self, uid: &str, container: Option<String>) -> usize {
+        loop {
+            if let Some(ledger) = self.world.ledger(self.agent) {
+                let release = Release { uid: uid.to_owned(), interface: None, container: container.clone() };
+                match ledger.release(release).await {
+                    Ok(freed) => return freed.len(),
+                    Err(LedgerError::Closed | LedgerError::Cluster(_)) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            self.rest(1000).await;
+        }
+    }
+
+    async fn go(&mut self, uid: &str, endpoint: &Endpoint) {
+        self.world.cluster.0.lock().live.retain(|_, holder| holder != uid);
+        if self.rng.u32(..5) == 0
+            && let Some(ledger) = self.world.ledger(self.agent)
+        {
+            let quarantine = Quarantine {
+                uid: uid.to_owned(),
+                addresses: vec![endpoint.leases[0].address],
+                until: self.world.cluster.now() + Duration::from_secs(self.rng.u64(..5)),
+                reason: "conflict".to_owned(),
+            };
+            match ledger.quarantine(quarantine).await {
+                Ok(_) | Err(LedgerError::Closed | LedgerError::Cluster(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        self.release(uid, None).await;
+    }
+}
