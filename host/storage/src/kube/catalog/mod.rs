@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt as _};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Config, Event, metadata_watcher, watcher};
+use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -152,8 +152,8 @@ fn watches(client: &Client, node: &str) -> SelectAll<BoxStream<'static, Told>> {
         all("SpiderIPPools", watcher(api(client), pools), Heard::Pool),
         all("SpiderReservedIPs", watcher(api(client), Config::default()), Heard::ReservedIp),
         all("SpiderPolicies", watcher(api(client), Config::default()), Heard::Policy),
-        all("Namespaces", metadata_watcher(api(client), Config::default()), Heard::Namespace),
-        all("Nodes", metadata_watcher(api(client), this_node), Heard::Node),
+        all("Namespaces", watcher(api(client), Config::default()), Heard::Namespace),
+        all("Nodes", watcher(api(client), this_node), Heard::Node),
         all("Pods", watcher(api(client), pods_here), Heard::Pod),
     ])
 }
