@@ -69,8 +69,9 @@ impl Gate {
     /// What it still waits for.
     async fn agent_soon(&self) -> Result<Arc<Agent>, Failure> {
         let mut stage = self.stage.subscribe();
-        // In both cases of failure the stage tells why.
-        let _ = timeout(PATIENCE, stage.wait_for(|stage| matches!(stage, Stage::Serving(_)))).await;
+        let come_up = stage.wait_for(|stage| matches!(stage, Stage::Serving(_)));
+        // Whatever ended the wait, the stage tells what the agent is about.
+        let _ = timeout(PATIENCE, self.stop.run_until_cancelled(come_up)).await;
         self.agent()
     }
 

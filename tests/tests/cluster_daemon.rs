@@ -268,13 +268,18 @@ async fn without_its_api_server_the_agent_says_so_soon_and_works_again_afterward
     assert!(status == 500 && said.contains("API server"), "{status} {said}");
     assert_eq!(site.node.health("liveness").unwrap().0, 200);
 
-    // One that starts meanwhile waits, and says for what.
+    // One that starts meanwhile waits, says for what, and can be stopped all the same.
     site.node.kill();
-    site.node.spawn();
-    let begun = Instant::now();
-    while !site.node.health("startup").is_some_and(|(status, said)| status == 500 && said.contains("waiting for it")) {
-        assert!(begun.elapsed() < PATIENCE, "{:?} {}", site.node.health("startup"), site.node.log());
-        thread::sleep(Duration::from_millis(50));
+    for stop in [true, false] {
+        site.node.spawn();
+        let waits =
+            || site.node.health("startup").is_some_and(|(status, said)| status == 500 && said.contains("waiting"));
+        let begun = Instant::now();
+        while !waits() {
+            assert!(begun.elapsed() < PATIENCE, "{:?} {}", site.node.health("startup"), site.node.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(!stop || site.node.stop(), "{}", site.node.log());
     }
     let (code, text) = timed(|| site.plugin.add(&waiting)).error();
     assert!(code == 11 && text.contains("not ready yet"), "{code} {text}");
