@@ -179,6 +179,19 @@ impl State {
     }
 }
 
+fn brief(change: &Change) -> String {
+    let who = |holder: &BlockAllocation| format!("{} {}", holder.pod_uid, holder.container_id);
+    match change {
+        Change::Take { address, to } => format!("; take {address} for {}", who(to)),
+        Change::Move { address, from, to } => format!("; move {address} from {} to {}", who(from), who(to)),
+        Change::Free { address, from } => format!("; free {address} of {}", who(from)),
+        Change::Rest { address, from, .. } => {
+            format!("; rest {address} of {}", from.as_ref().map(who).unwrap_or_default())
+        }
+        Change::Wake { address, .. } => format!("; wake {address}"),
+    }
+}
+
 /// One change, as the tests and operations of its patch; `None` when a test fails.
 fn apply(spec: &mut SpiderIPBlockSpec, change: &Change) -> Option<()> {
     let holds = |spec: &SpiderIPBlockSpec, address: &IpAddr, from: &BlockAllocation| {
@@ -332,7 +345,8 @@ impl BlockStore for Link {
                 self.cluster.0.lock().freed.insert(from.container_id.clone());
             }
         }
-        self.call(format!("change {id} {changes:?}"), takes, move |state| state.change(&id, &changes, full))
+        let what = changes.iter().map(brief).collect::<String>();
+        self.call(format!("change {id}{what}"), takes, move |state| state.change(&id, &changes, full))
     }
 }
 
