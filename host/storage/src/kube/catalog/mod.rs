@@ -37,6 +37,8 @@ use crate::catalog::{Catalog, Pods};
 const TOGETHER: Duration = Duration::from_millis(5);
 /// How often a server that was away is asked whether it is back, and how long it may take to say so.
 const PROBE: Duration = Duration::from_secs(1);
+/// How long a refusal counts that is not repeated: watches try again after a minute at most.
+const REFUSAL: Duration = Duration::from_secs(75);
 /// Pools per page of a list: the status of each may have a megabyte, which is sent although it is not read.
 const POOLS_PER_PAGE: u32 = 50;
 
@@ -161,8 +163,8 @@ fn watches(client: &Client, node: &str) -> SelectAll<BoxStream<'static, Told>> {
 /// What keeps a watch from following.
 struct Trouble {
     words: String,
-    /// Whether the server answered: asking whether it is there tells nothing then.
-    answered: bool,
+    /// When the server said no, for good as far as one can tell: asking whether it is there tells nothing then.
+    refused: Option<Instant>,
 }
 
 struct Follower {
@@ -182,7 +184,6 @@ impl Follower {
         probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = self.due.unwrap_or_else(Instant::now);
-            let away = self.failing.values().any(|trouble| !trouble.answered);
             tokio::select! {
                 // Without order, a stream of changes could keep all of them from coming into force.
                 biased;
@@ -191,7 +192,7 @@ impl Follower {
                     Some((kind, told)) => self.hear(kind, told),
                     None => return,
                 },
-                _ = probe.tick(), if away => self.probe().await,
+                _ = probe.tick(), if !self.failing.is_empty() => self.probe().await,
             }
         }
     }
@@ -205,7 +206,10 @@ impl Follower {
                 }
             }
             Err(error) => {
-                let trouble = Trouble { words: format!("cannot watch {kind}: {error}"), answered: answered(&error) };
+                let trouble = Trouble {
+                    words: format!("cannot watch {kind}: {error}"),
+                    refused: refused(&error).then(Instant::now),
+                };
                 tracing::debug!("{}", trouble.words);
                 self.failing.insert(kind, trouble);
             }
@@ -228,10 +232,12 @@ impl Follower {
 
     /// A watch that comes back is silent until something happens, so the server is asked whether it is there.
     async fn probe(&mut self) {
-        if let Ok(Ok(_)) = timeout(PROBE, self.client.apiserver_version()).await {
-            self.failing.retain(|_, trouble| trouble.answered);
-            self.tell();
-        }
+        let is_back = match self.failing.values().any(|trouble| trouble.refused.is_none()) {
+            true => matches!(timeout(PROBE, self.client.apiserver_version()).await, Ok(Ok(_))),
+            false => false,
+        };
+        self.failing.retain(|_, trouble| trouble.refused.map_or(!is_back, |since| since.elapsed() < REFUSAL));
+        self.tell();
     }
 
     fn tell(&self) {
@@ -244,12 +250,13 @@ impl Follower {
     }
 }
 
-/// Whether the API server said no, rather than nothing.
-fn answered(error: &watcher::Error) -> bool {
+/// Whether the API server said no, rather than nothing or that it is not ready.
+fn refused(error: &watcher::Error) -> bool {
     match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => matches!(error, kube::Error::Api(_)),
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => true,
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => matches!(status.code, 401 | 403 | 404),
+        _ => false,
     }
 }

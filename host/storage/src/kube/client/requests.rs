@@ -196,3 +196,6 @@ fn said(status: &Status) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;

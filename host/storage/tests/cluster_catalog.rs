@@ -1,0 +1,149 @@
+//! The catalog of a real API server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use spiderpool_cluster::Cluster;
+use spiderpool_crd::{SpiderIPPool, SpiderReservedIP};
+use spiderpool_storage::catalog::{Catalog, KnownPod, NamespacedName};
+use spiderpool_storage::kube::{ClusterCatalog, connect};
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn wait(catalog: &ClusterCatalog, holds: impl Fn(&Catalog) -> bool) -> Result<Arc<Catalog>> {
+    let mut catalogs = catalog.subscribe();
+    let found = timeout(LONG, catalogs.wait_for(|catalog| holds(catalog))).await.context("it does not come")??;
+    Ok(Arc::clone(&found))
+}
+
+fn pod(name: &str, node: Option<&str>, metadata: &Value) -> Result<Pod> {
+    let mut pod: Pod = serde_json::from_value(json!({
+        "metadata": metadata,
+        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "none"}]},
+    }))?;
+    pod.metadata.name = Some(name.to_owned());
+    Ok(pod)
+}
+
+async fn create<K>(api: &Api<K>, object: &K) -> Result<K>
+where
+    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    Ok(api.create(&PostParams::default(), object).await?)
+}
+
+async fn find(catalog: &ClusterCatalog, pod: &Pod) -> Result<Option<KnownPod>> {
+    let name = |text: &Option<String>| text.clone().unwrap_or_default();
+    let metadata = &pod.metadata;
+    let pods = catalog.pods();
+    Ok(pods.find(&name(&metadata.namespace), &name(&metadata.name), &name(&metadata.uid)).await?)
+}
+
+#[tokio::test]
+async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let namespace = cluster.namespace().await?;
+    cluster.node("follows").await?;
+    let client = connect(cluster.config().clone()).await?;
+    let catalog = ClusterCatalog::watch(client.clone(), "follows");
+    assert!(!catalog.freshness().is_current());
+    timeout(LONG, catalog.ready()).await?;
+    timeout(LONG, catalog.subscribe_freshness().wait_for(|it| it.is_current())).await??;
+    let first = catalog.current();
+    assert!(first.namespaces.contains_key(&namespace));
+    assert_eq!(first.nodes.keys().collect::<Vec<_>>(), ["follows"]);
+
+    let pools = Api::<SpiderIPPool>::all(client.clone());
+    let spec = json!({"subnet": "10.61.0.0/16", "ips": ["10.61.0.1-10.61.0.9"]});
+    create(&pools, &SpiderIPPool::new("followed", serde_json::from_value(spec)?)).await?;
+    wait(&catalog, |catalog| catalog.pools.contains_key("followed")).await?;
+    let reserve = SpiderReservedIP::new("followed", serde_json::from_value(json!({"ips": ["10.61.0.9"]}))?);
+    create(&Api::all(client.clone()), &reserve).await?;
+    let measured = wait(&catalog, |catalog| catalog.pools["followed"].space.usable.count() == 8).await?;
+
+    // Neither a status nor a pod is a reason to look at pools again.
+    let status = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": "{}", "totalIPCount": 9}}));
+    pools.patch_status("followed", &Default::default(), &status).await?;
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    create(&pods, &pod("elsewhere", Some("another"), &json!({}))?).await?;
+    create(&pods, &pod("here", Some("follows"), &json!({}))?).await?;
+    let key = |name: &str| NamespacedName { namespace: namespace.clone(), name: name.to_owned() };
+    let after = wait(&catalog, |catalog| catalog.pods.contains_key(&key("here"))).await?;
+    ensure!(!after.pods.contains_key(&key("elsewhere")));
+    let (before, now) = (&measured.pools["followed"], &after.pools["followed"]);
+    ensure!(Arc::ptr_eq(&before.object, &now.object) && now.object.status.is_none());
+
+    pools.delete("followed", &DeleteParams::default()).await?;
+    wait(&catalog, |catalog| !catalog.pools.contains_key("followed")).await?;
+    Ok(())
+}
+
+async fn owned(client: &Client, namespace: &str, name: &str, owner: Value, labels: Value) -> Result<Pod> {
+    let metadata = json!({"ownerReferences": [owner], "labels": labels});
+    create(&Api::namespaced(client.clone(), namespace), &pod(name, None, &metadata)?).await
+}
+
+#[tokio::test]
+async fn pods_are_found_with_those_they_belong_to() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let namespace = cluster.namespace().await?;
+    let client = connect(cluster.config().clone()).await?;
+    let catalog = ClusterCatalog::watch(client.clone(), "knows-nobody");
+    timeout(LONG, catalog.ready()).await?;
+    let owner = |kind: &str, version: &str, name: &str, uid: &str| json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true});
+    let cron = owner("CronJob", "batch/v1", "nightly", "c1");
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none"}]}});
+    let job: Job = serde_json::from_value(json!({
+        "metadata": {"name": "nightly-1", "ownerReferences": [cron]}, "spec": {"template": template},
+    }))?;
+    let job = create(&Api::<Job>::namespaced(client.clone(), &namespace), &job).await?;
+    let job_uid = job.metadata.uid.context("no uid")?;
+    let cases = [
+        ("web", owner("ReplicaSet", "apps/v1", "web-5d4", "r1"), "ReplicaSet/web-5d4 Deployment/web"),
+        ("gone", owner("ReplicaSet", "apps/v1", "other", "r2"), "ReplicaSet/other"),
+        ("set", owner("StatefulSet", "apps/v1", "set", "s1"), "StatefulSet/set"),
+        ("job", owner("Job", "batch/v1", "nightly-1", &job_uid), "Job/nightly-1 CronJob/nightly"),
+        ("replaced", owner("Job", "batch/v1", "nightly-1", "j0"), "Job/nightly-1"),
+    ];
+    for (name, owner, expected) in cases {
+        let pod = owned(&client, &namespace, name, owner, json!({"pod-template-hash": "5d4"})).await?;
+        let found = find(&catalog, &pod).await?.context("not found")?;
+        let owners: Vec<String> = found.owners.iter().map(|owner| format!("{}/{}", owner.kind, owner.name)).collect();
+        assert_eq!(owners.join(" "), expected, "{name}");
+        assert_eq!((Some(&found.uid), found.dead), (pod.metadata.uid.as_ref(), None));
+    }
+    let mut stranger = pod("web", None, &json!({"namespace": namespace, "uid": "another"}))?;
+    assert_eq!(find(&catalog, &stranger).await?, None);
+    stranger.metadata.uid = None;
+    ensure!(find(&catalog, &stranger).await?.is_some(), "without a uid, any pod of the name is meant");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_told_and_comes_back() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let client = connect(cluster.config().clone()).await?;
+    let catalog = ClusterCatalog::watch(client.clone(), "lonely");
+    timeout(LONG, catalog.ready()).await?;
+    let before = catalog.current();
+    let mut freshness = catalog.subscribe_freshness();
+    cluster.apiserver.kill()?;
+    let said = timeout(LONG, freshness.wait_for(|it| it.failing.is_some())).await??.clone();
+    ensure!(said.failing.as_deref().is_some_and(|words| words.starts_with("cannot watch ")), "{said:?}");
+    assert_eq!(catalog.current(), before, "what was known stays");
+    let lost = catalog.pods().find("default", "nobody", "").await;
+    ensure!(lost.is_err(), "nobody can know that: {lost:?}");
+    cluster.apiserver.restart().await?;
+    timeout(LONG, freshness.wait_for(|it| it.is_current())).await??;
+    let pool = SpiderIPPool::new("later", serde_json::from_value(json!({"subnet": "10.62.0.0/16"}))?);
+    create(&Api::all(client), &pool).await?;
+    wait(&catalog, |catalog| catalog.pools.contains_key("later")).await?;
+    Ok(())
+}
