@@ -93,12 +93,12 @@ impl Default for Config {
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
-    #[error("configuration {path}: {source}; give the path of spiderpool's conf.yml with --config-path")]
+    #[error("configuration {path}: {cause}; give the path of spiderpool's conf.yml with --config-path")]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is not what it should be.
     #[error("configuration {path}: {key}{message}")]
@@ -125,7 +125,7 @@ impl Config {
     /// # Errors
     /// The file cannot be read, is no YAML of the right shape, or switches both families off.
     pub(crate) fn read(path: &Path) -> Result<(Self, Vec<String>), ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         let config: Self = parse(&text).map_err(|(key, message)| {
             let key = if key.is_empty() { key } else { format!("{key}: ") };
             ConfigError::Parse { path: path.to_owned(), key, message }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Request;
 use kube::Client;
 use parking_lot::Mutex;
-use spiderpool_storage::kube::{configuration, connect};
+use spiderpool_storage::kube::{ConnectError, configuration, connect};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,9 +36,11 @@ impl ApiServer {
     /// # Errors
     /// Neither is there, or it cannot be read.
     pub(super) async fn find() -> anyhow::Result<Self> {
-        let config = configuration(None).await?;
+        // Their sentences tell their causes already.
+        let said = |error: ConnectError| anyhow::Error::msg(error.to_string());
+        let config = configuration(None).await.map_err(said)?;
         let url = config.cluster_url.to_string();
-        let client = connect(config).await?;
+        let client = connect(config).await.map_err(said)?;
         Ok(Self { client, url, trouble: Arc::default() })
     }
 
