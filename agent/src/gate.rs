@@ -40,7 +40,7 @@ impl Gate {
         Arc::new(Self { stage, stop: CancellationToken::new() })
     }
 
-    /// Says what the agent waits for, in the log once and to whoever asks.
+    /// Says what the agent waits for, to whoever asks.
     pub(crate) fn waits(&self, doing: String) {
         self.stage.send_replace(Stage::Starting(doing));
     }

@@ -131,11 +131,15 @@ async fn open(
 
 /// Waits until every kind of object was read once, and says what is in the way.
 async fn ready(catalog: &ClusterCatalog, gate: &Gate) {
+    let mut said = None;
     while timeout(PAUSE, catalog.ready()).await.is_err() {
         let failing = catalog.freshness().failing.unwrap_or_else(|| "they are many, or come slowly".to_owned());
         let doing = format!("objects are being read from the API server: {failing}");
-        warn!("{doing}");
-        gate.waits(doing);
+        gate.waits(doing.clone());
+        if said.as_ref() != Some(&doing) {
+            warn!("{doing}");
+            said = Some(doing);
+        }
     }
 }
 
