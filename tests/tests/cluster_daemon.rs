@@ -393,5 +393,6 @@ async fn policies_of_the_nodes_folder_are_in_force() -> Result<()> {
         assert!(begun.elapsed() < PATIENCE, "{:?} {}", node.policy_summaries(), node.log());
         thread::sleep(Duration::from_millis(50));
     }
+    assert!(!node.log().contains("has no effect"), "{}", node.log());
     Ok(())
 }
