@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use prometheus_client::registry::Registry;
 use spiderpool_ip::Family;
-use spiderpool_runtime::{PolicyHost, PoolIndex, types};
+use spiderpool_runtime::{PolicyHost, types};
 use spiderpool_storage::Ledger;
 use spiderpool_storage::catalog::Catalog;
 use spiderpool_wire::ErrorCode;
@@ -20,6 +21,8 @@ use crate::failure::Failure;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::pod;
+use crate::surroundings::Surroundings;
+use crate::view::View;
 
 /// Everything that a request needs. Shared by all of them; nothing in it is changed but the ledger.
 pub(crate) struct Agent {
@@ -27,6 +30,8 @@ pub(crate) struct Agent {
     pub ledger: Arc<dyn Ledger>,
     /// Who decides.
     pub policies: PolicyHost,
+    /// Who knows the pods.
+    pub surroundings: Box<dyn Surroundings>,
     /// What is known.
     pub view: watch::Receiver<Arc<View>>,
     /// What the installation is configured to do.
@@ -39,16 +44,10 @@ pub(crate) struct Agent {
     pub cluster_network: Option<String>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is counted, for whoever reads it: `metrics` and those of all parts.
+    pub registry: Registry,
     /// The ADDs under way.
     pub in_flight: InFlight,
-}
-
-/// What is known at one moment. Never changed: a new one takes its place.
-pub(crate) struct View {
-    /// The objects.
-    pub catalog: Arc<Catalog>,
-    /// The pools in the shape of decisions.
-    pub pools: Arc<PoolIndex>,
 }
 
 impl Agent {
@@ -97,9 +96,12 @@ impl Agent {
         Ok(answer::addresses(held.iter().map(|allocation| &allocation.lease), &self.config))
     }
 
-    /// Whether an ADD may succeed: some pool that is not disabled has room.
+    /// Whether an ADD may succeed: nothing keeps the agent from serving, and some pool that is not disabled has room.
     #[must_use]
     pub(crate) fn status(&self) -> IpamStatus {
+        if let Some(reason) = self.surroundings.trouble() {
+            return IpamStatus { ready: false, reason };
+        }
         let pools = self.pools();
         let rooms = pools.iter().filter(|pool| !pool.disabled && pool.free > 0).count();
         let reason = match (pools.len(), rooms) {

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
-use spiderpool_storage::{Choice, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
+use spiderpool_storage::{Choice, ClusterError, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
 use tracing::{info, warn};
 
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::answer;
 use crate::decide::cni;
 use crate::failure::Failure;
 use crate::in_flight::Attachment;
 use crate::pod::{Asker, Claim};
+use crate::view::View;
 
 impl Agent {
     /// Gives the pod its addresses: for the interface that is added, and for all others that the pod's annotation lists.
@@ -49,26 +50,16 @@ impl Agent {
         require(args)?;
         let attachment = Attachment { container: args.container_id.clone(), interface: args.if_name.clone() };
         let add = self.in_flight.begin(attachment);
-        let view = self.view();
         let claim = Claim {
             namespace: &args.pod_namespace,
             name: &args.pod_name,
             uid: &args.pod_uid,
             container: &args.container_id,
         };
-        let asker = Asker::of(claim, &view.catalog)?;
-        let wants = match self.held(&asker, args).await? {
-            Some(wants) => wants,
-            None => self.decide(&view, &asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
-        };
-        let reservation = Reservation {
-            holder: asker.holder,
-            node: self.node.clone(),
-            container: args.container_id.clone(),
-            owner: asker.owner,
-            wants,
-        };
-        let endpoint = self.ledger.reserve(reservation).await?;
+        let asker = self.surroundings.asker(claim, &self.view().catalog).await?;
+        let endpoint = self.reserve(&asker, args).await.inspect_err(|failure| {
+            self.surroundings.refused(&asker.holder, failure);
+        })?;
         if add.is_void() {
             self.release_attachment(&args.container_id, &args.if_name).await?;
             let message =
@@ -76,6 +67,23 @@ impl Agent {
             return Err(Failure::new(ErrorCode::Unavailable, message));
         }
         Ok(answer::addresses(&endpoint.leases, &self.config))
+    }
+
+    /// Takes what the pod is to have.
+    async fn reserve(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Endpoint, Failure> {
+        let view = self.view();
+        let wants = match self.held(asker, args).await? {
+            Some(wants) => wants,
+            None => self.decide(&view, asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
+        };
+        let reservation = Reservation {
+            holder: asker.holder.clone(),
+            node: self.node.clone(),
+            container: args.container_id.clone(),
+            owner: asker.owner.clone(),
+            wants,
+        };
+        Ok(self.ledger.reserve(reservation).await?)
     }
 
     /// What the pod already holds for the interface, as wants: a repeated ADD, or one that an earlier ADD served ahead.
@@ -164,7 +172,8 @@ impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let code = match error {
             LedgerError::Busy { .. } | LedgerError::Closed => ErrorCode::Unavailable,
-            LedgerError::Storage(_) => ErrorCode::Internal,
+            LedgerError::Cluster(ClusterError { retry: true, .. }) => ErrorCode::Unavailable,
+            LedgerError::Cluster(ClusterError { retry: false, .. }) | LedgerError::Storage(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())
     }

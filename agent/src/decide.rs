@@ -1,23 +1,26 @@
 //! Asking the policies, for an ADD and for people.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use spiderpool_netlink::{Namespace, master_addresses};
 use spiderpool_runtime::{DecideCause, DecideError, Decision, Question, Room, types};
+use spiderpool_storage::PoolSpace;
 use spiderpool_wire::ErrorCode;
-use spiderpool_wire::explain::{ExplainArgs, Explanation};
+use spiderpool_wire::explain::{ExplainArgs, Explanation, Verdict};
 use spiderpool_wire::ipam::IpamAddArgs;
 use spiderpool_wire::summary::saturate;
 
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::failure::Failure;
 use crate::pod::{Asker, Claim};
+use crate::view::View;
 
 impl Agent {
     /// Has the policies decide. `netns` is the path of the pod's network namespace, looked into only when a pool is to
-    /// match the interface's parent device.
+    /// match the interface's parent device. Before a pod is refused because pools look full, the ledger looks again.
     pub(crate) async fn decide(
         &self,
         view: &View,
@@ -25,7 +28,27 @@ impl Agent {
         cni: types::Cni,
         netns: &str,
     ) -> Result<Decision, Failure> {
+        let first = self.policies.decide(self.question(view, asker, cni.clone(), netns)).await;
+        let full = match &first {
+            Err(DecideError { cause: DecideCause::Refused { exhausted: true, .. }, explanation }) => {
+                self.full(explanation, view)
+            }
+            Err(_) | Ok(_) => Vec::new(),
+        };
+        if full.is_empty() {
+            return Ok(first?);
+        }
+        self.ledger.refresh(&full).await?;
         Ok(self.policies.decide(self.question(view, asker, cni, netns)).await?)
+    }
+
+    /// The pools that might serve if they were not full.
+    fn full(&self, explanation: &Explanation, view: &View) -> Vec<Arc<PoolSpace>> {
+        let candidates = explanation.demands.iter().flat_map(|demand| &demand.candidates);
+        let admitted = candidates.filter(|candidate| matches!(candidate.verdict, Verdict::Admitted(_)));
+        let names: BTreeSet<&String> = admitted.map(|candidate| &candidate.pool).collect();
+        let spaces = names.into_iter().filter_map(|name| view.catalog.pools.get(name)).map(|pool| &pool.space);
+        spaces.filter(|space| self.ledger.usage(space).free == 0).map(Arc::clone).collect()
     }
 
     fn question(&self, view: &View, asker: &Asker, cni: types::Cni, netns: &str) -> Question {
@@ -53,7 +76,7 @@ impl Agent {
     pub(crate) async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
         let view = self.view();
         let claim = Claim { namespace: &args.pod_namespace, name: &args.pod_name, uid: "", container: "" };
-        let asker = Asker::of(claim, &view.catalog)?;
+        let asker = self.surroundings.asker(claim, &view.catalog).await?;
         let cni = types::Cni {
             interface_name: args.if_name,
             default_ipv4_pools: Vec::new(),

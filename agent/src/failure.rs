@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use spiderpool_storage::catalog::LookupError;
 use spiderpool_wire::{ErrorBody, ErrorCode, status};
 
 /// Why a request was not carried out.
@@ -18,6 +19,12 @@ impl Failure {
     /// A no of this kind.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        Self::new(ErrorCode::Unavailable, error.to_string())
     }
 }
 

@@ -13,19 +13,34 @@ mod agent;
 mod allocate;
 mod answer;
 pub mod args;
+mod ask;
 mod config;
+mod daemon;
 mod decide;
+mod environment;
+mod events;
 mod failure;
+mod gate;
 mod in_flight;
 mod logs;
 mod metrics;
 mod observe;
 mod pod;
 mod release;
+mod serve;
 mod server;
 mod standalone;
+mod surroundings;
+mod sysctl;
+mod view;
 
-use args::{Args, Command};
+use std::io::{Write, stdout};
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use args::{Args, Command, ShutdownArgs};
+use config::Config;
 
 /// Does what the command line says; returns when the agent was told to stop.
 ///
@@ -35,6 +50,26 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { command, log_level, log_format } = args;
     logs::init(&log_level, log_format)?;
     match command {
-        Command::Standalone(args) => standalone::run(args),
+        Command::Daemon(args) => serve::run(daemon::serve(args)),
+        Command::Standalone(args) => serve::run(standalone::serve(args)),
+        Command::Shutdown(args) => serve::run(shutdown(args)),
+        Command::Metric(args) => serve::run(ask::metric(args.port)),
+        Command::Completion { shell } => completion(shell),
     }
+}
+
+async fn shutdown(args: ShutdownArgs) -> anyhow::Result<()> {
+    let ShutdownArgs { socket, config_path, timeout } = args;
+    let socket = match socket {
+        Some(socket) => socket,
+        None if config_path.exists() => Config::read(&config_path)?.0.socket(),
+        None => Config::default().socket(),
+    };
+    ask::shutdown(&socket, timeout).await
+}
+
+fn completion(shell: Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "spiderpool-agent", &mut script);
+    Ok(stdout().write_all(&script)?)
 }

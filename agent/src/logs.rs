@@ -12,6 +12,12 @@ use crate::args::LogFormat;
 /// # Errors
 /// `level` is no filter, or logging was set up before.
 pub(crate) fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    // Levels of Spiderpool's that there are no separate ones for.
+    let level = match level.trim() {
+        "" => "info",
+        "fatal" | "panic" => "error",
+        level => level,
+    };
     let filter = EnvFilter::builder().parse(level).with_context(|| {
         format!("log level {level:?}; use error, warn, info, debug, trace, or a filter such as info,spiderpool_storage=debug")
     })?;

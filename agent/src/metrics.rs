@@ -1,8 +1,11 @@
 //! What the agent counts, under Spiderpool's documented names.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use spiderpool_wire::ErrorCode;
@@ -25,6 +28,8 @@ pub(crate) struct Metrics {
     no_available_pool: Counter,
     /// Addresses put into quarantine because somebody else uses them.
     pub conflicts: Counter,
+    /// Events about pods that were not published: too many at once, or the API server does not take them.
+    pub omitted_events: Counter,
 }
 
 /// One kind of request.
@@ -34,6 +39,31 @@ pub(crate) struct Operation {
     failed: Counter,
     internal: Counter,
     seconds: Histogram,
+    spread: Mutex<Spread>,
+    latest: Seconds,
+    average: Seconds,
+    max: Seconds,
+    min: Seconds,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// Times taken since the agent began.
+#[derive(Debug, Default)]
+struct Spread {
+    count: u32,
+    sum: f64,
+    max: f64,
+    min: f64,
+}
+
+impl Spread {
+    fn add(&mut self, seconds: f64) {
+        self.min = if self.count == 0 { seconds } else { self.min.min(seconds) };
+        self.max = self.max.max(seconds);
+        self.count = self.count.saturating_add(1);
+        self.sum += seconds;
+    }
 }
 
 impl Metrics {
@@ -52,6 +82,7 @@ impl Metrics {
                 "Allocations refused: no pool may serve",
             ),
             conflicts: counter("ipam_conflict_counts", "Addresses put into quarantine because another host uses them"),
+            omitted_events: counter("events_omitted", "Events about pods that were not published"),
             allocation: Operation::new(registry, "allocation"),
             release: Operation::new(registry, "release"),
         }
@@ -75,6 +106,11 @@ impl Operation {
             failed: Counter::default(),
             internal: Counter::default(),
             seconds: Histogram::new(SECONDS),
+            spread: Mutex::default(),
+            latest: Seconds::default(),
+            average: Seconds::default(),
+            max: Seconds::default(),
+            min: Seconds::default(),
         };
         let mut register = |suffix: &str, help: &str, counter: &Counter| {
             registry.register(format!("ipam_{name}_{suffix}"), format!("{help}: {name}"), counter.clone());
@@ -87,18 +123,75 @@ impl Operation {
             format!("Time taken: {name}"),
             operation.seconds.clone(),
         );
+        let gauges = [
+            ("latest", &operation.latest),
+            ("average", &operation.average),
+            ("max", &operation.max),
+            ("min", &operation.min),
+        ];
+        for (which, gauge) in gauges {
+            let help = format!("The {which} time taken since the agent began: {name}");
+            registry.register(format!("ipam_{name}_{which}_duration_seconds"), help, gauge.clone());
+        }
         operation
     }
 
     /// Counts one request.
     pub(crate) fn count<T>(&self, result: &Result<T, Failure>, took: Duration) {
         self.all.inc();
-        self.seconds.observe(took.as_secs_f64());
+        self.measure(took.as_secs_f64());
         if let Err(failure) = result {
             self.failed.inc();
             if matches!(failure.code, ErrorCode::Internal | ErrorCode::Unavailable) {
                 self.internal.inc();
             }
+        }
+    }
+
+    fn measure(&self, seconds: f64) {
+        self.seconds.observe(seconds);
+        let mut spread = self.spread.lock();
+        spread.add(seconds);
+        self.latest.set(seconds);
+        self.average.set(spread.sum / f64::from(spread.count));
+        self.max.set(spread.max);
+        self.min.set(spread.min);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn names_are_the_documented_ones() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::new(&mut registry);
+        let failed: Result<(), Failure> = Err(Failure::new(ErrorCode::Exhausted, "full"));
+        for (result, seconds) in [(&Ok(()), 4.0), (&failed, 2.0)] {
+            metrics.count_allocation(result, Duration::from_secs_f64(seconds));
+        }
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let lines = [
+            "spiderpool_ipam_allocation_counts_total 2",
+            "spiderpool_ipam_allocation_failure_counts_total 1",
+            "spiderpool_ipam_allocation_err_internal_counts_total 0",
+            "spiderpool_ipam_allocation_err_no_available_pool_counts_total 0",
+            "spiderpool_ipam_allocation_err_ip_used_out_counts_total 1",
+            "spiderpool_ipam_allocation_latest_duration_seconds 2.0",
+            "spiderpool_ipam_allocation_average_duration_seconds 3.0",
+            "spiderpool_ipam_allocation_max_duration_seconds 4.0",
+            "spiderpool_ipam_allocation_min_duration_seconds 2.0",
+            "spiderpool_ipam_allocation_duration_seconds_count 2",
+            "spiderpool_ipam_release_counts_total 0",
+            "spiderpool_ipam_release_failure_counts_total 0",
+            "spiderpool_ipam_release_err_internal_counts_total 0",
+        ];
+        for line in lines {
+            assert!(text.lines().any(|written| written == line), "{line}\n{text}");
         }
     }
 }

@@ -2,83 +2,85 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
-use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
-use spiderpool_wire::ErrorBody;
+use spiderpool_wire::{ErrorBody, ErrorCode};
 use tokio::net::TcpListener;
 
-use crate::agent::Agent;
+use crate::failure::Failure;
+use crate::gate::Gate;
 
-/// Listens on a TCP address.
-///
-/// # Errors
-/// The address is taken or not this machine's.
-pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; give another address with {flag}"))
-}
+/// Where metrics are.
+pub(crate) const METRICS: &str = "/metrics";
 
-/// Serves `/v1/runtime/{startup,readiness,liveness}` until `stop` is done.
+/// Serves `/v1/runtime/{startup,readiness,liveness}` until `stop` is done, where there is a listener.
 ///
 /// # Errors
 /// The listener fails.
 pub(crate) async fn serve_health(
-    listener: TcpListener,
-    agent: Arc<Agent>,
+    listener: Option<TcpListener>,
+    gate: Arc<Gate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let router = Router::new()
-        .route("/v1/runtime/startup", get(alive))
+        .route("/v1/runtime/startup", get(started))
         .route("/v1/runtime/liveness", get(alive))
         .route("/v1/runtime/readiness", get(ready))
-        .with_state(agent);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+        .with_state(gate);
+    serve(listener, router, stop).await
 }
 
-/// Serves `/metrics` until `stop` is done.
+/// Serves `/metrics` until `stop` is done, where there is a listener.
 ///
 /// # Errors
 /// The listener fails.
 pub(crate) async fn serve_metrics(
-    listener: TcpListener,
-    registry: Arc<Registry>,
+    listener: Option<TcpListener>,
+    gate: Arc<Gate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = Router::new().route("/metrics", get(metrics)).with_state(registry);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    serve(listener, Router::new().route(METRICS, get(metrics)).with_state(gate), stop).await
+}
+
+async fn serve(
+    listener: Option<TcpListener>,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    match listener {
+        Some(listener) => axum::serve(listener, router).with_graceful_shutdown(stop).await,
+        None => Ok(()),
+    }
 }
 
 async fn alive() {}
 
-/// Ready means: an ADD may succeed.
-async fn ready(State(agent): State<Arc<Agent>>) -> impl IntoResponse {
-    let status = agent.status();
-    let code = if status.ready { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
-    (code, axum::Json(ErrorBody(status.reason)))
+/// Started means: what the agent needs was there once. An agent that waits for something says what.
+async fn started(State(gate): State<Arc<Gate>>) -> Result<(), Failure> {
+    gate.agent().map(drop)
 }
 
-async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => (
-            StatusCode::OK,
-            [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-            text,
-        ),
-        Err(error) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-            error.to_string(),
-        ),
+/// Ready means: requests are served. Whether pools have room is another matter, of CNI's STATUS: an agent is ready before
+/// there is the first pool, or no installation would ever be.
+async fn ready(State(gate): State<Arc<Gate>>) -> Result<Json<ErrorBody>, Failure> {
+    if gate.stop.is_cancelled() {
+        return Err(Failure::new(ErrorCode::Unavailable, "the agent is stopping"));
     }
+    let agent = gate.agent()?;
+    match agent.surroundings.trouble() {
+        Some(trouble) => Err(Failure::new(ErrorCode::Unavailable, trouble)),
+        None => Ok(Json(ErrorBody(agent.status().reason))),
+    }
+}
+
+async fn metrics(State(gate): State<Arc<Gate>>) -> Result<impl IntoResponse, Failure> {
+    let mut text = String::new();
+    encode(&mut text, &gate.agent()?.registry).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

@@ -1,10 +1,10 @@
-//! Who asks: the pod as far as it is known, from its manifest where there is one, else from the CNI arguments.
+//! Who asks: the pod as far as it is known, for the ledger and for policies.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use spiderpool_runtime::{conv, types};
-use spiderpool_storage::catalog::{Catalog, NamespacedName};
+use spiderpool_storage::catalog::{Catalog, KnownPod};
 use spiderpool_storage::{Holder, Owner};
 use spiderpool_wire::ErrorCode;
 
@@ -37,45 +37,36 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Asker {
-    /// Finds out who asks.
-    ///
-    /// The uid of the request wins over the manifest's, which may be that of an earlier pod of the name. Where neither
-    /// tells it, the sandbox stands for the pod.
+    /// Somebody who asks: what the request says, and what is known of the pod.
     ///
     /// # Errors
-    /// The pod's manifest says that it is being deleted.
-    pub(crate) fn of(claim: Claim<'_>, catalog: &Catalog) -> Result<Self, Failure> {
-        let key = NamespacedName { namespace: claim.namespace.into(), name: claim.name.into() };
-        let metadata = catalog.pods.get(&key).map(|pod| &pod.metadata);
-        if metadata.is_some_and(|metadata| metadata.deletion_timestamp.is_some()) {
-            let message = format!("pod {}/{} is being deleted; it gets no address", claim.namespace, claim.name);
+    /// The pod does not live any more.
+    pub(crate) fn new(claim: Claim<'_>, uid: &str, known: KnownPod, catalog: &Catalog) -> Result<Self, Failure> {
+        let KnownPod { uid: _, node: _, labels, annotations, dead, owners } = known;
+        let Claim { namespace, name, .. } = claim;
+        if let Some(dead) = dead {
+            let message = format!("pod {namespace}/{name} {dead}; it gets no address");
             return Err(Failure::new(ErrorCode::Refused, message));
         }
-        let uid =
-            [claim.uid, metadata.and_then(|metadata| metadata.uid.as_deref()).unwrap_or_default(), claim.container]
-                .into_iter()
-                .find(|uid| !uid.is_empty())
-                .unwrap_or_default();
-        let owners: Vec<types::Owner> = metadata.and_then(controller).into_iter().map(owner).collect();
         let top = owners.last().map_or_else(
-            || Owner { kind: "Pod".into(), name: claim.name.into() },
+            || Owner { kind: "Pod".into(), name: name.into() },
             |owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() },
         );
-        let of_namespace = catalog.namespaces.get(claim.namespace).map(|namespace| &namespace.metadata);
+        let of_namespace = catalog.namespaces.get(namespace).map(|namespace| &namespace.metadata);
         Ok(Self {
-            holder: Holder { namespace: claim.namespace.into(), pod: claim.name.into(), uid: uid.into() },
+            holder: Holder { namespace: namespace.into(), pod: name.into(), uid: uid.into() },
             owner: top,
             pod: types::Pod {
-                namespace: claim.namespace.into(),
-                name: claim.name.into(),
+                namespace: namespace.into(),
+                name: name.into(),
                 uid: uid.into(),
-                labels: conv::labels(metadata.and_then(|metadata| metadata.labels.as_ref())),
-                annotations: conv::pairs(metadata.and_then(|metadata| metadata.annotations.as_ref())),
-                owners,
+                labels: conv::labels(Some(&labels)),
+                annotations: annotations.into_iter().collect(),
+                owners: owners.into_iter().map(owner).collect(),
             },
             namespace: types::Namespace {
-                name: claim.namespace.into(),
-                labels: namespace_labels(claim.namespace, of_namespace),
+                name: namespace.into(),
+                labels: namespace_labels(namespace, of_namespace),
                 annotations: conv::pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
             },
         })
@@ -99,15 +90,7 @@ fn with_label(labels: Option<&BTreeMap<String, String>>, key: &str, value: &str)
     conv::labels(Some(&labels))
 }
 
-fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
-}
-
-fn owner(reference: &OwnerReference) -> types::Owner {
-    types::Owner {
-        api_version: reference.api_version.clone(),
-        kind: reference.kind.clone(),
-        name: reference.name.clone(),
-        uid: reference.uid.clone(),
-    }
+fn owner(reference: OwnerReference) -> types::Owner {
+    let OwnerReference { api_version, kind, name, uid, .. } = reference;
+    types::Owner { api_version, kind, name, uid }
 }

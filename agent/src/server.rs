@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
@@ -22,8 +22,11 @@ use spiderpool_wire::{ErrorCode, path};
 use thiserror::Error;
 use tokio::net::UnixListener;
 
-use crate::agent::Agent;
 use crate::failure::Failure;
+use crate::gate::{Ctx, Gate};
+
+/// `POST`: the agent stops, as on SIGTERM.
+pub(crate) const SHUTDOWN: &str = "/v1/runtime/shutdown";
 
 /// Why the socket cannot be served.
 #[derive(Debug, Error)]
@@ -72,18 +75,18 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 /// # Errors
 /// The listener fails.
 pub(crate) async fn serve(
-    agent: Arc<Agent>,
+    gate: Arc<Gate>,
     listener: UnixListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(agent)).with_graceful_shutdown(stop).await
+    axum::serve(listener, router(gate)).with_graceful_shutdown(stop).await
 }
 
-fn router(agent: Arc<Agent>) -> Router {
+fn router(gate: Arc<Gate>) -> Router {
     Router::new()
         .route(path::HEALTHY, get(healthy))
         .route(path::IP, get(check).post(add).delete(del))
-        .route(path::IPS, axum::routing::post(no_op).delete(del_batch))
+        .route(path::IPS, post(no_op).delete(del_batch))
         .route(path::GC, axum::routing::post(gc))
         .route(path::STATUS, get(status))
         .route(path::EXPLAIN, get(explain))
@@ -91,66 +94,70 @@ fn router(agent: Arc<Agent>) -> Router {
         .route(path::ALLOCATIONS, get(allocations))
         .route(path::POLICIES, get(policies))
         .route(path::WORKLOAD_ENDPOINT, get(endpoint))
+        .route(SHUTDOWN, post(shutdown))
         .fallback(unknown)
-        .with_state(agent)
+        .with_state(gate)
 }
 
 type Answer<T> = Result<Json<T>, Failure>;
-type Ctx = State<Arc<Agent>>;
 
 fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     serde_json::from_slice(body)
         .map_err(|error| Failure::new(ErrorCode::BadRequest, format!("the request's JSON is not as expected: {error}")))
 }
 
-/// An agent that answers is well: what it needs is opened before it listens.
-async fn healthy() {}
+/// An agent that has come up is well.
+async fn healthy(_: Ctx) {}
+
+async fn shutdown(State(gate): State<Arc<Gate>>) {
+    gate.close("spiderpool-agent shutdown");
+}
 
 /// Spiderpool answers batch allocation with success and does nothing; callers rely on the success.
 async fn no_op() {}
 
-async fn add(State(agent): Ctx, body: Bytes) -> Answer<IpamAddResponse> {
+async fn add(Ctx(agent): Ctx, body: Bytes) -> Answer<IpamAddResponse> {
     let args: IpamAddArgs = parse(&body)?;
     agent.allocate(args).await.map(Json)
 }
 
-async fn del(State(agent): Ctx, body: Bytes) -> Result<(), Failure> {
+async fn del(Ctx(agent): Ctx, body: Bytes) -> Result<(), Failure> {
     agent.release(parse(&body)?).await
 }
 
-async fn del_batch(State(agent): Ctx, body: Bytes) -> Result<(), Failure> {
+async fn del_batch(Ctx(agent): Ctx, body: Bytes) -> Result<(), Failure> {
     agent.release_conflicting(parse(&body)?).await
 }
 
-async fn gc(State(agent): Ctx, body: Bytes) -> Answer<IpamGcResponse> {
+async fn gc(Ctx(agent): Ctx, body: Bytes) -> Answer<IpamGcResponse> {
     agent.collect(parse(&body)?).await.map(Json)
 }
 
-async fn check(State(agent): Ctx, Query(args): Query<IpamCheckArgs>) -> Answer<IpamAddResponse> {
+async fn check(Ctx(agent): Ctx, Query(args): Query<IpamCheckArgs>) -> Answer<IpamAddResponse> {
     agent.check(args).await.map(Json)
 }
 
-async fn status(State(agent): Ctx) -> Json<IpamStatus> {
+async fn status(Ctx(agent): Ctx) -> Json<IpamStatus> {
     Json(agent.status())
 }
 
-async fn explain(State(agent): Ctx, Query(args): Query<ExplainArgs>) -> Answer<Explanation> {
+async fn explain(Ctx(agent): Ctx, Query(args): Query<ExplainArgs>) -> Answer<Explanation> {
     agent.explain(args).await.map(Json)
 }
 
-async fn pools(State(agent): Ctx) -> Json<Vec<PoolSummary>> {
+async fn pools(Ctx(agent): Ctx) -> Json<Vec<PoolSummary>> {
     Json(agent.pools())
 }
 
-async fn allocations(State(agent): Ctx) -> Answer<Vec<AllocationSummary>> {
+async fn allocations(Ctx(agent): Ctx) -> Answer<Vec<AllocationSummary>> {
     agent.allocations().await.map(Json)
 }
 
-async fn policies(State(agent): Ctx) -> Json<Vec<PolicySummary>> {
+async fn policies(Ctx(agent): Ctx) -> Json<Vec<PolicySummary>> {
     Json(agent.policies())
 }
 
-async fn endpoint(State(agent): Ctx, Query(args): Query<WorkloadEndpointArgs>) -> Answer<WorkloadEndpointStatus> {
+async fn endpoint(Ctx(agent): Ctx, Query(args): Query<WorkloadEndpointArgs>) -> Answer<WorkloadEndpointStatus> {
     agent.endpoint(args).await.map(Json)
 }
 

@@ -1,128 +1,88 @@
 //! The agent of one machine without Kubernetes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
 use prometheus_client::registry::Registry;
-use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost, PoolIndex};
-use spiderpool_storage::LocalLedger;
-use spiderpool_storage::catalog::{Catalog, CatalogFolder};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost};
+use spiderpool_storage::catalog::{Catalog, CatalogFolder, Pods};
+use spiderpool_storage::{BoxFuture, Holder, LocalLedger};
 use tracing::{info, warn};
 
 use crate::admission::PolicyAdmission;
-use crate::agent::{Agent, View};
+use crate::agent::Agent;
 use crate::args::StandaloneArgs;
 use crate::config::Config;
+use crate::failure::Failure;
+use crate::gate::Gate;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
-use crate::{observe, server};
+use crate::pod::{Asker, Claim};
+use crate::serve::{self, Doors, Remedy};
+use crate::surroundings::Surroundings;
+use crate::view;
 
-/// How long requests that have begun may take after the agent was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// Serves until SIGTERM or SIGINT.
+/// Serves until told to stop.
 ///
 /// # Errors
 /// The first thing that keeps the agent from serving.
-pub(crate) fn run(args: StandaloneArgs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start threads")?;
-    let result = runtime.block_on(serve(args));
-    runtime.shutdown_timeout(GRACE);
-    result
-}
-
-async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
-    let config = args.config_path.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
+    let (config, notes) = args.config_path.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    for note in notes {
+        warn!("{note}");
+    }
+    let gate = Gate::new("the ledger and the policies are being opened");
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
 
     let ledger = Arc::new(LocalLedger::open(&args.data)?);
     let policies =
-        PolicyHost::open(HostConfig::new(args.builtin_policies(), args.data.join("policies"), args.policy_compiler()))?;
+        PolicyHost::open(HostConfig::new(args.builtin.folder(), args.data.join("policies"), args.builtin.compiler()))?;
     policies.register_metrics(&mut registry);
     let _folder = PolicyFolder::watch(policies.clone(), &args.policies())?;
     let admission = PolicyAdmission { policies: policies.clone(), ledger: ledger.clone(), config: config.clone() };
     let folder = CatalogFolder::watch(&args.manifests, Arc::new(admission))?;
 
-    // Before anybody is answered: until the handlers are there, a signal ends the process in the middle of its work.
-    let asked_to_stop = asked_to_stop()?;
-    let stop = CancellationToken::new();
-    let view = follow(folder.subscribe(), stop.clone());
+    serve::close_on_signals(&gate)?;
+    let view = view::follow(folder.subscribe(), gate.stop.clone());
     let agent = Arc::new(Agent {
         ledger,
         policies,
+        surroundings: Box::new(Machine(folder.pods())),
         view,
         config,
         node: args.node_name(),
         install_namespace: args.install_namespace.clone(),
         cluster_network: args.cluster_network.clone().filter(|network| !network.is_empty()),
         metrics,
+        registry,
         in_flight: InFlight::default(),
     });
-
-    let health = observe::listen(args.health_address, "--health-address").await?;
-    let metrics = observe::listen(args.metrics_address, "--metrics-address").await?;
-    let socket = server::bind(&args.socket)?;
-    info!(
-        socket = %args.socket.display(),
-        health = %health.local_addr()?,
-        metrics = %metrics.local_addr()?,
-        node = agent.node,
-        status = agent.status().reason,
-        "serving"
-    );
-
-    let stopped = || stop.clone().cancelled_owned();
-    let served = tokio::try_join!(
-        server::serve(Arc::clone(&agent), socket, stopped()),
-        observe::serve_health(health, Arc::clone(&agent), stopped()),
-        observe::serve_metrics(metrics, Arc::new(registry), stopped()),
-        async {
-            asked_to_stop.await;
-            info!("stopping: requests that have begun are answered");
-            stop.cancel();
-            Ok(())
-        },
-    );
-    // Nobody listens any more; a socket left behind would make plugins wait for an answer.
-    let _ = std::fs::remove_file(&args.socket);
-    served.map(drop).context("serve")
+    info!(node = agent.node, status = agent.status().reason, "serving");
+    gate.open(agent);
+    let remedy = Remedy { health: "--health-address", metrics: "--metrics-address" };
+    let doors = Doors::listen(args.socket, Some(args.health_address), Some(args.metrics_address), remedy).await?;
+    doors.serve(gate).await
 }
 
-/// Waits for SIGTERM or SIGINT, from now on.
-fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-        }
-    })
-}
+/// One machine: pods are known as far as there are manifests of them.
+struct Machine(Arc<dyn Pods>);
 
-/// Turns each catalog into a view, and says what is wrong with manifests.
-fn follow(mut catalogs: watch::Receiver<Arc<Catalog>>, stop: CancellationToken) -> watch::Receiver<Arc<View>> {
-    let first = view(&catalogs.borrow_and_update());
-    let (sender, receiver) = watch::channel(first);
-    tokio::spawn(async move {
-        while let Some(Ok(())) = stop.run_until_cancelled(catalogs.changed()).await {
-            let next = view(&catalogs.borrow_and_update());
-            sender.send_replace(next);
-        }
-    });
-    receiver
-}
-
-fn view(catalog: &Arc<Catalog>) -> Arc<View> {
-    for problem in &catalog.problems {
-        warn!("{problem}");
+impl Surroundings for Machine {
+    /// The uid of the request wins over the manifest's, which may be that of an earlier pod of the name. Where neither
+    /// tells it, the sandbox stands for the pod.
+    fn asker<'a>(&'a self, claim: Claim<'a>, catalog: &'a Catalog) -> BoxFuture<'a, Result<Asker, Failure>> {
+        Box::pin(async move {
+            let known = self.0.find(claim.namespace, claim.name, claim.uid).await?.unwrap_or_default();
+            let told = known.uid.clone();
+            let uid = [claim.uid, &told, claim.container].into_iter().find(|uid| !uid.is_empty()).unwrap_or_default();
+            Asker::new(claim, uid, known, catalog)
+        })
     }
-    info!(pools = catalog.pools.len(), problems = catalog.problems.len(), "manifests read");
-    let pools = catalog.pools.values().map(|pool| (&*pool.object, pool.space.usable.clone()));
-    Arc::new(View { catalog: Arc::clone(catalog), pools: Arc::new(PoolIndex::new(pools)) })
+
+    /// The log has it, and there is nobody else.
+    fn refused(&self, _: &Holder, _: &Failure) {}
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }

@@ -1,7 +1,7 @@
 //! What the end-to-end tests and the node's benchmark stand on: the installed programs, in folders and network
 //! namespaces of their own.
 //!
-//! * [`Dist`] finds the installation, [`Host`] runs its agent, [`Plugin`] calls its CNI plugin as a container runtime
+//! * [`Dist`] finds the installation, [`Host`] runs its agent without a cluster and [`Node`] in one, [`Plugin`] calls its CNI plugin as a container runtime
 //!   does, [`Namespace`] and [`Lab`] are the network.
 //! * Everything is gone when it is dropped.
 //! * What is missing fails the test, with the command that repairs it.
@@ -10,9 +10,11 @@ mod dist;
 mod host;
 mod lab;
 pub mod manifests;
+mod node;
 mod plugin;
 
 pub use dist::Dist;
 pub use host::{Host, HostOptions};
 pub use lab::{Lab, Namespace, ip};
+pub use node::Node;
 pub use plugin::{Answer, Plugin, Pod};

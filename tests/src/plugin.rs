@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::{Host, Namespace};
+use crate::{Dist, Host, Namespace, Node};
 
 /// A pod as the container runtime names it.
 #[derive(Clone, Debug)]
@@ -102,18 +102,28 @@ impl Plugin {
     /// The IPAM plugin of a host, called directly.
     #[must_use]
     pub fn of(host: &Host) -> Self {
+        Self::asking(&host.dist, &host.socket(), &host.path("cni.log"))
+    }
+
+    /// The IPAM plugin of a node of a cluster, called directly.
+    #[must_use]
+    pub fn on(node: &Node) -> Self {
+        Self::asking(&node.dist, &node.socket(), &node.path("cni.log"))
+    }
+
+    fn asking(dist: &Dist, socket: &Path, log: &Path) -> Self {
         let config = json!({
             "cniVersion": "1.1.0",
             "name": "underlay",
             "type": "spiderpool",
             "ipam": {
                 "type": "spiderpool",
-                "ipam_unix_socket_path": host.socket(),
-                "log_file_path": host.path("cni.log"),
+                "ipam_unix_socket_path": socket,
+                "log_file_path": log,
             },
         });
-        let program = host.dist.bin("spiderpool");
-        Self { program, path: host.dist.bins().display().to_string(), config, node: None, netns: Namespace::new() }
+        let program = dist.bin("spiderpool");
+        Self { program, path: dist.bins().display().to_string(), config, node: None, netns: Namespace::new() }
     }
 
     /// Debian's macvlan plugin on a node's uplink, delegating to the host's.

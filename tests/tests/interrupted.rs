@@ -58,8 +58,8 @@ fn a_plugin_killed_in_the_middle_of_its_add_leaves_nothing_once_its_sandbox_is_d
     add.wait().unwrap();
     plugin.del(&web);
     host.wait_for("the agent is done with it", || !decisions_under_way(&host));
+    host.wait_for("the ADD ends", || host.log().contains("was deleted while its ADD was at work"));
     host.wait_for("nothing is held", || host.allocations().is_empty());
-    assert!(host.log().contains("was deleted while its ADD was at work"), "{}", host.log());
 }
 
 #[test]

@@ -13,10 +13,12 @@ use crate::BoxFuture;
 use crate::kube::StoreError;
 
 /// A pod, as far as giving it addresses is concerned.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KnownPod {
     /// Its UID; empty when a manifest does not tell it.
     pub uid: String,
+    /// The node that it runs on; empty when it is not told.
+    pub node: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
@@ -86,6 +88,7 @@ impl KnownPod {
         let ObjectMeta { uid, labels, annotations, .. } = pod.metadata.clone();
         Self {
             uid: uid.unwrap_or_default(),
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             labels: labels.unwrap_or_default(),
             annotations: annotations.unwrap_or_default(),
             dead: dead(pod),

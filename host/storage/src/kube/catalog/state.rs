@@ -117,7 +117,7 @@ impl State {
             let mut problems = Vec::new();
             catalog.reserved_ips = good(&self.reserved_ips, &mut problems);
             catalog.policies = good(&self.policies, &mut problems);
-            problems.extend(catalog.policies.iter().map(|(name, policy)| unserved(name, policy)));
+            problems.extend(catalog.policies.iter().filter_map(|(name, policy)| unserved(name, policy)));
             catalog.pools = Arc::new(self.measured(&catalog, before, &mut problems));
             problems.sort_by(|a, b| a.object.cmp(&b.object));
             catalog.problems = problems;
@@ -206,21 +206,21 @@ fn refused<K: Resource<DynamicType = ()>>(name: &str, field: String, message: St
     Problem { severity: Severity::Refused, file: PathBuf::new(), line: None, object, field, message }
 }
 
-/// What is to be said of a policy: its component cannot be had here.
-fn unserved(name: &str, policy: &SpiderPolicy) -> Problem {
+/// What is to be said of a policy whose component cannot be had here.
+fn unserved(name: &str, policy: &SpiderPolicy) -> Option<Problem> {
     let (field, source) = match &policy.spec.source {
-        PolicySource::File(_) => ("file", "a file of the node"),
+        PolicySource::File(_) => return None,
         PolicySource::ConfigMap(_) => ("configMap", "a ConfigMap"),
         PolicySource::Oci(_) => ("oci", "a registry"),
     };
-    Problem {
+    Some(Problem {
         severity: Severity::Note,
         file: PathBuf::new(),
         line: None,
         object: format!("SpiderPolicy {name}"),
         field: format!("spec.source.{field}"),
         message: format!("is kept but has no effect: in a cluster, policies from {source} are not loaded yet"),
-    }
+    })
 }
 
 #[cfg(test)]

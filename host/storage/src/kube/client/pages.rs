@@ -13,9 +13,10 @@ use crate::kube::StoreError;
 #[derive(Deserialize)]
 struct Page<'a> {
     metadata: PageMeta,
-    // Not read as what they are at once: one object that cannot be read must not take the others along.
+    // Not read as what they are at once: one object that cannot be read must not take the others along. A list of metadata
+    // that is empty has `null`.
     #[serde(borrow)]
-    items: Vec<&'a RawValue>,
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +61,7 @@ impl Requests {
             })?;
             let unreadable = |error| StoreError::Refused(format!("the list of {what} cannot be read: {error}"));
             let page: Page<'_> = serde_json::from_slice(&answer).map_err(unreadable)?;
-            page.items.iter().for_each(|item| each(item));
+            page.items.iter().flatten().for_each(|item| each(item));
             if page.metadata.next.is_empty() {
                 return Ok(());
             }

@@ -1,0 +1,275 @@
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
+use spiderpool_cni_plugin::agent::Agent;
+use spiderpool_wire::path;
+use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
+use tempfile::TempDir;
+
+use crate::Dist;
+
+/// Requests of tests take at most this long; it is a limit, not an expectation.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A node of a cluster: an object of the API server, and an agent that believes to run there.
+///
+/// Its agent listens on a socket and on ports of its own, so that a machine has room for many.
+pub struct Node {
+    /// The installation.
+    pub dist: Dist,
+    /// The node's name.
+    pub name: String,
+    /// Variables of the agent's environment, in force from its next start on.
+    pub environment: Vec<(String, String)>,
+    folder: TempDir,
+    agent: Option<Child>,
+}
+
+impl Node {
+    /// A node whose agent serves.
+    ///
+    /// # Panics
+    /// The agent does not serve.
+    #[must_use]
+    pub fn start(name: &str, kubeconfig: &Path) -> Self {
+        let mut node = Self::stopped(name, kubeconfig);
+        node.run();
+        node
+    }
+
+    /// A node whose agent does not run yet.
+    ///
+    /// # Panics
+    /// Its folder cannot be made.
+    #[must_use]
+    pub fn stopped(name: &str, kubeconfig: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("spiderpool-test.").tempdir().expect("a temporary folder");
+        fs::create_dir_all(folder.path().join("policies")).expect("folders");
+        let environment = [
+            ("KUBECONFIG", &*kubeconfig.display().to_string()),
+            ("SPIDERPOOL_NODE_NAME", name),
+            ("SPIDERPOOL_POD_NAMESPACE", "kube-system"),
+            ("SPIDERPOOL_POD_NAME", "spiderpool-agent"),
+            ("SPIDERPOOL_ENABLED_METRIC", "true"),
+            ("SPIDERPOOL_METRIC_HTTP_PORT", "0"),
+            ("SPIDERPOOL_HEALTH_PORT", "0"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let node =
+            Self { dist: Dist::find(), name: name.to_owned(), environment: environment.into(), folder, agent: None };
+        node.configure("");
+        node
+    }
+
+    /// Writes `conf.yml`, in force from the agent's next start on: the socket, and these lines.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure(&self, lines: &str) {
+        let text = format!("ipamUnixSocketPath: {}\n{lines}", self.socket().display());
+        fs::write(self.path("conf.yml"), text).expect("conf.yml");
+    }
+
+    /// Sets a variable of the agent's environment, or takes it away.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        self.environment.retain(|(other, _)| other != name);
+        self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// Starts the agent and waits until it serves.
+    ///
+    /// # Panics
+    /// It ends instead, or takes too long.
+    pub fn run(&mut self) {
+        self.spawn();
+        let begun = Instant::now();
+        while self.health("startup").is_none_or(|(status, _)| status != 200) {
+            let ended = self.agent.as_mut().and_then(|agent| agent.try_wait().expect("wait"));
+            assert!(ended.is_none(), "the agent ended: {}", self.log());
+            assert!(begun.elapsed() < PATIENCE, "the agent does not serve: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the agent, and does not wait.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn spawn(&mut self) {
+        // A new log for each start, since it says where the agent listens.
+        let log = File::create(self.path("agent.log")).expect("a log");
+        self.agent = Some(self.command().stderr(log).spawn().expect("the agent starts"));
+    }
+
+    /// Runs an agent that is expected to end by itself.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn run_to_end(&self) -> Output {
+        self.command().stderr(Stdio::piped()).output().expect("the agent starts")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.program();
+        command
+            .args(["daemon", "--log-format", "text", "--config-path"])
+            .arg(self.path("conf.yml"))
+            .arg("--policies")
+            .arg(self.policies())
+            .arg("--policy-cache")
+            .arg(self.path("cache"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+
+    /// The agent's program, in the environment of the node.
+    #[must_use]
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(self.dist.bin("spiderpool-agent"));
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Ends the agent at once, as a power cut would.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn kill(&mut self) {
+        let mut agent = self.agent.take().expect("an agent runs");
+        agent.kill().expect("kill");
+        agent.wait().expect("wait");
+    }
+
+    /// Asks the agent to stop, and waits for it. Answers whether it said that all was well.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn stop(&mut self) -> bool {
+        kill(Pid::from_raw(self.pid().cast_signed()), Signal::SIGTERM).expect("signal");
+        self.wait()
+    }
+
+    /// Waits for the agent's end. Answers whether it said that all was well.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn wait(&mut self) -> bool {
+        self.agent.take().expect("an agent runs").wait().expect("wait").success()
+    }
+
+    /// The agent's process id.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.agent.as_ref().expect("an agent runs").id()
+    }
+
+    /// A path in the node's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The agent's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("agent.sock")
+    }
+
+    /// The folder of the node's policies.
+    #[must_use]
+    pub fn policies(&self) -> PathBuf {
+        self.path("policies")
+    }
+
+    /// What the agent logged since its start.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("agent.log")).unwrap_or_default()
+    }
+
+    /// The agent, to be asked.
+    #[must_use]
+    pub fn agent(&self) -> Agent {
+        Agent::at(self.socket())
+    }
+
+    /// Everything that is held.
+    #[must_use]
+    pub fn allocations(&self) -> Vec<AllocationSummary> {
+        self.ask(path::ALLOCATIONS)
+    }
+
+    /// All pools.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolSummary> {
+        self.ask(path::POOLS)
+    }
+
+    /// All policies.
+    #[must_use]
+    pub fn policy_summaries(&self) -> Vec<PolicySummary> {
+        self.ask(path::POLICIES)
+    }
+
+    /// Asks the agent something. It must answer.
+    fn ask<T: DeserializeOwned + Send>(&self, path: &str) -> T {
+        // On a thread of its own: the client blocks, and tests of a cluster are asynchronous.
+        let answer = thread::scope(|scope| scope.spawn(|| self.agent().get(path, &(), PATIENCE)).join());
+        answer.expect("the client works").unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+    }
+
+    /// What the agent answers at `/v1/runtime/…`, with the status; none while it does not answer.
+    #[must_use]
+    pub fn health(&self, what: &str) -> Option<(u16, String)> {
+        get(&self.address("health")?, &format!("/v1/runtime/{what}"))
+    }
+
+    /// The port of metrics; none while the agent listens nowhere.
+    #[must_use]
+    pub fn metric_port(&self) -> Option<String> {
+        Some(self.address("metrics")?.rsplit_once(':')?.1.to_owned())
+    }
+
+    /// Where the agent says that it listens.
+    fn address(&self, what: &str) -> Option<String> {
+        let log = self.log();
+        let listening = log.lines().find(|line| line.contains("listening"))?;
+        let place = listening.split(&format!("{what}=")).nth(1)?.split_whitespace().next()?;
+        let port = place.rsplit_once(':')?.1;
+        Some(format!("127.0.0.1:{port}"))
+    }
+}
+
+fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut connection = TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    connection.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            // It may have ended by itself.
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+}
