@@ -9,6 +9,6 @@ pub use catalog::{ClusterCatalog, Freshness};
 pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
 pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
 pub use store::{
-    BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
 };

@@ -37,6 +37,9 @@ pub struct StoredBlock {
     pub full: Option<FullMark>,
 }
 
+/// What a list without content tells of a block: which one, its version, and its mark.
+pub type BlockMark = (Block, String, Option<FullMark>);
+
 /// Says that a block had no address left for a pool that could use exactly these addresses of it: a pool whose addresses
 /// were changed since has another mark, and looks again. The value of the label
 /// [`LABEL_BLOCK_FULL`](spiderpool_crd::keys::LABEL_BLOCK_FULL).
@@ -113,7 +116,7 @@ pub trait BlockStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>>;
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>>;
 
     /// Makes a block. A pool that Spiderpool served before has its addresses in the pool's `status.allocatedIPs`: the
     /// block starts with those of them that are the block's.

@@ -11,7 +11,7 @@ use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpoint, SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 use spiderpool_storage::kube::{
-    BlockId, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
 };
 use spiderpool_storage::{BoxFuture, Endpoint};
@@ -312,7 +312,7 @@ impl BlockStore for Link {
         self.call("read all".to_owned(), vec![], |state| Ok(state.blocks.values().cloned().collect()))
     }
 
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>> {
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
         let pool = pool.to_owned();
         self.call(format!("read marks of {pool}"), vec![], move |state| {
             let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool);

@@ -21,7 +21,7 @@ use super::pages::Extent;
 use super::patch::{labels, patch};
 use super::requests::Requests;
 use crate::BoxFuture;
-use crate::kube::{BlockId, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
+use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
 
 /// Blocks per page: a full one is some 16 KiB, so that a page stays small enough for the timeout of one request.
 const BLOCKS_PER_PAGE: u32 = 250;
@@ -123,7 +123,7 @@ impl BlockStore for ClusterBlocks {
         Box::pin(self.list(ListParams::default()))
     }
 
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<(Block, String, Option<FullMark>)>, StoreError>> {
+    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
         Box::pin(async move {
             let mut marks = Vec::new();
             let each = |item: &RawValue| match serde_json::from_str::<BlockMetaObject>(item.get()) {

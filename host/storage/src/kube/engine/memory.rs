@@ -13,7 +13,7 @@ use super::Spaces;
 use super::entry;
 use super::picture::{Picture, Seen, usable};
 use super::retry::LANDING;
-use crate::kube::{FullMark, PodRef, StoredBlock};
+use crate::kube::{BlockMark, PodRef, StoredBlock};
 use crate::{Allocation, Endpoint, PoolSpace, Usage};
 
 /// An address that a request of unknown outcome may still take.
@@ -176,7 +176,7 @@ impl Memory {
     }
 
     /// Keeps the pictures that are still right.
-    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<(Block, String, Option<FullMark>)>) {
+    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<BlockMark>) {
         let blocks = self.pools.entry(pool.to_owned()).or_default();
         let before = std::mem::take(blocks);
         for (block, version, mark) in marks {
@@ -190,7 +190,7 @@ impl Memory {
 
     fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
         let held = self.by_pool.get(pool).into_iter();
-        held.flat_map(|held| held.range(block.address(0)..=block.address(255)))
+        held.flat_map(|held| held.range(block.range().first()..=block.range().last()))
             .map(|(_, known)| known)
             .cloned()
             .collect()
