@@ -124,6 +124,7 @@ impl Agent {
                 subnet: pool.space.subnet.to_string(),
                 total: saturate(pool.space.usable.count()),
                 allocated: usage.allocated,
+                quarantined: usage.quarantined,
                 free: saturate(usage.free),
                 default: pool.object.spec.is_default(),
                 disabled: pool.object.spec.is_disabled(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use spiderpool_storage::{Allocation, Quarantine, Release};
+use spiderpool_storage::{Allocation, Endpoint, Quarantine, Release};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamBatchDelArgs, IpamDelArgs};
 use spiderpool_wire::upkeep::{Attachment as WireAttachment, IpamGcArgs, IpamGcResponse};
@@ -24,9 +24,28 @@ impl Agent {
     /// The request lacks the sandbox or the interface, or the ledger cannot be written.
     pub(crate) async fn release(&self, args: IpamDelArgs) -> Result<(), Failure> {
         let started = Instant::now();
-        let result = self.release_attachment(&args.container_id, &args.if_name).await.map(drop);
+        let result = match self.release_attachment(&args.container_id, &args.if_name).await {
+            Ok(0) => self.release_taken_over(&args).await,
+            other => other.map(drop),
+        };
         self.metrics.release.count(&result, started.elapsed());
         result
+    }
+
+    /// Frees what the pod's interface got from Spiderpool, which did not write down for which sandbox: the first DEL that
+    /// comes is that sandbox's, because a new sandbox would have asked and be written down.
+    async fn release_taken_over(&self, args: &IpamDelArgs) -> Result<(), Failure> {
+        let endpoint = self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?;
+        let Some(Endpoint { holder, leases, .. }) = endpoint else { return Ok(()) };
+        let is_same = args.pod_uid.is_empty() || args.pod_uid == holder.uid;
+        if is_same && leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
+            let interface = Some(args.if_name.clone());
+            let release = Release { uid: holder.uid, interface, container: Some(String::new()) };
+            for lease in self.ledger.release(release).await? {
+                info!(address = %lease.address, pool = lease.pool, pod = args.pod_name, "released what was taken over");
+            }
+        }
+        Ok(())
     }
 
     /// Frees what one interface holds, and, when that was the sandbox's last, what was reserved ahead for interfaces

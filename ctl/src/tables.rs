@@ -54,12 +54,17 @@ pub(crate) fn pools(pools: &[PoolSummary]) -> String {
             pool.subnet.clone(),
             count(pool.total),
             count(pool.allocated),
+            count(pool.quarantined),
             count(pool.free),
             flag(pool.default),
             flag(pool.disabled),
         ]
     });
-    table(["NAME", "FAMILY", "SUBNET", "TOTAL", "ALLOCATED", "FREE", "DEFAULT", "DISABLED"], rows, &[3, 4, 5])
+    table(
+        ["NAME", "FAMILY", "SUBNET", "TOTAL", "ALLOCATED", "QUARANTINED", "FREE", "DEFAULT", "DISABLED"],
+        rows,
+        &[3, 4, 5, 6],
+    )
 }
 
 pub(crate) fn allocations(allocations: &[AllocationSummary]) -> String {

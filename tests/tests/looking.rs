@@ -32,14 +32,14 @@ fn tables_show_pools_holders_and_policies() {
         assert!(plugin.add(&web).ok);
     }
     let pools = table(&host, &["pool", "list"]);
-    assert_eq!(pools[0].join(" "), "NAME FAMILY SUBNET TOTAL ALLOCATED FREE DEFAULT DISABLED");
+    assert_eq!(pools[0].join(" "), "NAME FAMILY SUBNET TOTAL ALLOCATED QUARANTINED FREE DEFAULT DISABLED");
     let rows: Vec<String> = pools[1..].iter().map(|row| row.join(" ")).collect();
     assert_eq!(
         rows,
         [
-            "off IPv4 10.7.0.0/24 1 0 1 yes",
-            "v4 IPv4 10.6.0.0/24 10 2 8 yes",
-            "v6 IPv6 fd06::/64 ≥ 2^64 2 18446744073709551614 yes"
+            "off IPv4 10.7.0.0/24 1 0 0 1 yes",
+            "v4 IPv4 10.6.0.0/24 10 2 0 8 yes",
+            "v6 IPv6 fd06::/64 ≥ 2^64 2 0 18446744073709551614 yes"
         ]
     );
     let held = table(&host, &["ip", "list", "--namespace", "shop"]);

@@ -20,7 +20,9 @@ pub struct PoolSummary {
     pub total: u64,
     /// The addresses that are held.
     pub allocated: u64,
-    /// The addresses that could be given out now: not held, not reserved, not resting after a conflict.
+    /// Free addresses that another host on the network uses, kept back for a while.
+    pub quarantined: u64,
+    /// The addresses that could be given out now: not held, not reserved, not quarantined.
     pub free: u64,
     /// Whether it is one of the cluster's default pools.
     pub default: bool,

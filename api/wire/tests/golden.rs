@@ -181,8 +181,8 @@ fn explanation() {
 #[test]
 fn summaries() {
     let pool = json!({
-        "name": "p4", "family": 4, "subnet": "10.6.0.0/16", "total": 10, "allocated": 3, "free": 7,
-        "default": true, "disabled": false,
+        "name": "p4", "family": 4, "subnet": "10.6.0.0/16", "total": 10, "allocated": 3, "quarantined": 1,
+        "free": 6, "default": true, "disabled": false,
     });
     all_required::<PoolSummary>(&pool);
     same::<PoolSummary>(pool);

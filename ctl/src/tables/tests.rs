@@ -10,15 +10,15 @@ fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
 #[test]
 fn pools_are_rows_with_their_numbers_to_the_right() {
     let text = pools(&read::<Vec<PoolSummary>>(json!([
-        {"name": "default-v4", "family": 4, "subnet": "10.60.0.0/24", "total": 88, "allocated": 3, "free": 85,
+        {"name": "default-v4", "family": 4, "subnet": "10.60.0.0/24", "total": 88, "allocated": 3, "quarantined": 1, "free": 84,
          "default": true, "disabled": false},
-        {"name": "wide-v6", "family": 6, "subnet": "fd60::/64", "total": u64::MAX, "allocated": 0, "free": u64::MAX,
+        {"name": "wide-v6", "family": 6, "subnet": "fd60::/64", "total": u64::MAX, "allocated": 0, "quarantined": 0, "free": u64::MAX,
          "default": false, "disabled": true},
     ])));
     expect![[r#"
-        NAME        FAMILY  SUBNET         TOTAL  ALLOCATED    FREE  DEFAULT  DISABLED
-        default-v4  IPv4    10.60.0.0/24      88          3      85  yes
-        wide-v6     IPv6    fd60::/64     ≥ 2^64          0  ≥ 2^64           yes
+        NAME        FAMILY  SUBNET         TOTAL  ALLOCATED  QUARANTINED    FREE  DEFAULT  DISABLED
+        default-v4  IPv4    10.60.0.0/24      88          3            1      84  yes
+        wide-v6     IPv6    fd60::/64     ≥ 2^64          0            0  ≥ 2^64           yes
     "#]]
     .assert_eq(&text);
 }

@@ -201,11 +201,11 @@ pub enum HostError {
     #[error("the WebAssembly engine does not start: {0}")]
     Engine(String),
     /// A built-in policy cannot be used.
-    #[error("built-in policy {}: {source}; install spiderpool's policies/ folder, or name it with --builtin-policies", .path.display())]
+    #[error("built-in policy {}: {cause}; install spiderpool's policies/ folder, or name it with --builtin-policies", .path.display())]
     BuiltIn {
         /// Its file.
         path: PathBuf,
         /// What is wrong.
-        source: LoadError,
+        cause: LoadError,
     },
 }

@@ -85,7 +85,7 @@ impl PolicyHost {
             let file = Source::File(format!("{name}.wasm"));
             let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, ..SpiderPolicySpec::new(file) };
             let source = PolicySource { name: name.to_owned(), spec, folder: builtin_policies.clone() };
-            loader.load(&source).map(Arc::new).map_err(|source| HostError::BuiltIn { path, source })
+            loader.load(&source).map(Arc::new).map_err(|cause| HostError::BuiltIn { path, cause })
         };
         let builtins = BUILT_IN.into_iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let current = ArcSwap::from_pointee(PolicySet::new(&builtins, &[]));

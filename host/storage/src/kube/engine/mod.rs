@@ -31,6 +31,7 @@
 //! A sandbox from which addresses were given back (DEL, or an ADD that failed) is not asked for again: runtimes make a new
 //! one. A late request to free could not tell the two uses apart.
 
+mod adopt;
 mod entry;
 mod job;
 mod memory;
@@ -107,7 +108,8 @@ pub struct KubeLedger {
 }
 
 impl KubeLedger {
-    /// Reads all blocks and the records of the node, and begins to repair records that do not say what blocks say.
+    /// Reads all blocks and the records of the node, takes over what Spiderpool gave to its pods, and begins to repair records
+    /// that do not say what blocks say.
     ///
     /// # Errors
     /// [`LedgerError::Cluster`] when the API server did not answer within 20 seconds, or refuses.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::KubeLedgerConfig;
+use super::adopt::adopt;
 use super::job::{Job, Outcome, Work};
 use super::memory::Memory;
 use super::recorder::Recorder;
@@ -59,9 +60,10 @@ impl Shared {
     /// Reads what the node holds and starts the recorder.
     pub(super) async fn open(config: KubeLedgerConfig) -> Result<Arc<Self>, LedgerError> {
         let chance = Chance::new(config.seed);
-        let blocks = retried(&chance, "read all blocks of addresses", || config.blocks.all_blocks()).await?;
+        let mut blocks = retried(&chance, "read all blocks of addresses", || config.blocks.all_blocks()).await?;
         let recorded = || config.endpoints.of_node(&config.node);
         let recorded = retried(&chance, "read the endpoints of this node", recorded).await?;
+        adopt(&*config.blocks, &chance, &recorded, &mut blocks).await?;
         let mut memory = Memory::new(config.node.clone(), Arc::clone(&config.spaces));
         memory.start(&blocks, Instant::now());
         let recorder = Arc::new(Recorder::new(Arc::clone(&config.endpoints), config.seed));
@@ -156,7 +158,7 @@ impl Shared {
     }
 }
 
-async fn retried<'a, T>(
+pub(super) async fn retried<'a, T>(
     chance: &Chance,
     what: &str,
     mut call: impl FnMut() -> crate::BoxFuture<'a, Result<T, StoreError>>,
