@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
-use spiderpool_crd::{SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus};
+use spiderpool_crd::ipblock::BlockAllocation;
+use spiderpool_crd::{PoolHolder, SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus};
 use spiderpool_ip::Block;
 use tracing::warn;
 
@@ -183,12 +184,12 @@ impl View {
         let block = place(&object)?;
         let version = object.metadata.resource_version.unwrap_or_default();
         let pool = object.spec.pool;
-        let records = object.spec.allocations.into_iter().filter_map(|(key, holder)| {
+        let records = object.spec.allocations.into_iter().filter_map(|(key, record)| {
             let address = key.parse::<IpAddr>().ok().filter(|address| block.contains(*address));
             if address.is_none() {
                 warn!(pool, %block, "{key:?} among the allocations is no address of the block; remove it there");
             }
-            Some((address?, holder))
+            Some((address?, holder(&record, &pool, block)))
         });
         let mut holders = Holders::Listed(records.collect());
         if self.pools.get(&pool).is_some_and(|pool| !is_listed(pool.total, self.limit)) {
@@ -227,6 +228,17 @@ fn place(object: &WatchedBlock) -> Option<Block> {
         return None;
     }
     Some(block)
+}
+
+/// The holder that a record names. A record that names none holds its address all the same.
+fn holder(record: &str, pool: &str, block: Block) -> PoolHolder {
+    match record.parse() {
+        Ok(BlockAllocation { pod, pod_uid, .. }) => PoolHolder { pod, pod_uid },
+        Err(error) => {
+            warn!(pool, %block, "{error}");
+            PoolHolder { pod: String::new(), pod_uid: String::new() }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::ClusterResourceScope;
 use serde::Deserialize;
-use spiderpool_crd::{PoolHolder, SpiderIPBlock};
+use spiderpool_crd::SpiderIPBlock;
 
 /// A SpiderIPBlock without what only agents need. Its texts are read later, so that a bad one spoils no other block.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,9 +25,9 @@ pub(crate) struct WatchedBlockSpec {
     pub pool: String,
     /// The block as a CIDR.
     pub block: String,
-    /// The holders of addresses, by address.
+    /// The holders of addresses, by address: see [`BlockAllocation`](spiderpool_crd::ipblock::BlockAllocation).
     #[serde(default)]
-    pub allocations: BTreeMap<String, PoolHolder>,
+    pub allocations: BTreeMap<String, String>,
 }
 
 impl Resource for WatchedBlock {

@@ -72,7 +72,9 @@ impl<'a> Site<'a> {
         let blocks = get(self.cluster, &["spideripblocks"]).await?;
         let of_pool = blocks["items"].as_array().unwrap().iter().filter(|block| block["spec"]["pool"] == pool);
         let held = of_pool.filter_map(|block| block["spec"]["allocations"].as_object()).flatten();
-        Ok(held.map(|(address, entry)| (address.clone(), entry["podUid"].as_str().unwrap().to_owned())).collect())
+        let uid =
+            |record: &Value| record.as_str()?.split(' ').find_map(|word| Some(word.strip_prefix("uid=")?.to_owned()));
+        Ok(held.map(|(address, record)| (address.clone(), uid(record).unwrap())).collect())
     }
 
     /// Waits until there is, or is not, an endpoint of that name; answers with it.

@@ -43,10 +43,8 @@ pub(crate) struct Objects {
 
 /// The holder of an address, as agents write it.
 pub(crate) fn holder(pod: &str) -> Value {
-    json!({
-        "pod": format!("shop/{pod}"), "podUid": format!("uid-{pod}"), "interface": "eth0", "node": "node1",
-        "containerID": "0123456789abcdef", "network": "kube-system/underlay", "owner": "StatefulSet/web",
-    })
+    format!("pod=shop/{pod} uid=uid-{pod} nic=eth0 node=node1 sandbox=0123 network=underlay owner=StatefulSet/web")
+        .into()
 }
 
 impl Objects {

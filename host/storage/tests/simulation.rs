@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use world::run;
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 3000;
 
 #[test]
 fn no_address_is_doubled_and_none_is_lost_in_any_world() {

@@ -9,7 +9,7 @@ use spiderpool_cluster::Cluster;
 const URL: &str = "/apis/spiderpool.spidernet.io/v2beta1/spideripblocks";
 
 fn holder(pod: &str) -> Value {
-    json!({"pod": pod, "podUid": pod, "interface": "eth0", "node": "node1", "containerID": pod})
+    format!("pod=shop/{pod} uid={pod} nic=eth0 node=node1 sandbox={pod}").into()
 }
 
 async fn send(client: &Client, method: Method, url: &str, kind: &str, body: &Value) -> kube::Result<Value> {
@@ -24,7 +24,7 @@ async fn block(client: &Client) -> Result<String> {
         "apiVersion": "spiderpool.spidernet.io/v2beta1",
         "kind": "SpiderIPBlock",
         "metadata": {"generateName": "block-"},
-        "spec": {"pool": "pool", "block": "10.6.0.0/24", "allocations": {}, "quarantine": {}},
+        "spec": {"pool": "pool", "block": "10.6.0.0/26", "allocations": {}, "quarantine": {}},
     });
     let made = send(client, Method::POST, URL, "application/json", &object).await?;
     Ok(format!("{URL}/{}", made["metadata"]["name"].as_str().context("a block without a name")?))
@@ -70,7 +70,7 @@ async fn an_address_is_given_back_only_by_its_holder() -> Result<()> {
     patch(&client, &url, take("10.6.0.5", "a")).await?;
     let give = |pod: &str| {
         json!([
-            {"op": "test", "path": "/spec/allocations/10.6.0.5/podUid", "value": pod},
+            {"op": "test", "path": "/spec/allocations/10.6.0.5", "value": holder(pod)},
             {"op": "remove", "path": "/spec/allocations/10.6.0.5"},
         ])
     };

@@ -36,8 +36,8 @@ pub(crate) async fn one_writer(cluster: &Cluster) -> Result<()> {
     let client = cluster.client()?;
     for (label, way) in ways {
         for tracked in [true, false] {
-            for entries in [0, 64, 128, 245] {
-                let mut writer = Writer::new(&client, entries, way, tracked, 246..256).await?;
+            for entries in [0, 16, 32, 53] {
+                let mut writer = Writer::new(&client, entries, way, tracked, 54..64).await?;
                 writer.write(WARM_UP).await?;
                 let ((request, reply), spent) = measure(cluster, writer.write(WRITES)).await?;
                 let fields = if tracked { "" } else { ", no managedFields" };
@@ -52,11 +52,11 @@ pub(crate) async fn one_writer(cluster: &Cluster) -> Result<()> {
 /// Ten agents at once, on ten blocks and on the same one, each with an address of its own.
 pub(crate) async fn ten_writers(cluster: &Cluster) -> Result<()> {
     for shared in [false, true] {
-        for entries in [64, 236] {
+        for entries in [16, 44] {
             let mut writers = Vec::new();
             for number in 0..10_u8 {
                 let client = cluster.client()?;
-                let start = 236 + u16::from(number) * 2;
+                let start = 44 + u16::from(number) * 2;
                 let way = Way::JsonPatch { addresses: 1 };
                 let mut writer = Writer::new(&client, entries, way, false, start..start + 2).await?;
                 if shared && let Some(first) = writers.first() {
@@ -97,7 +97,7 @@ impl Writer {
             "apiVersion": "spiderpool.spidernet.io/v2beta1",
             "kind": "SpiderIPBlock",
             "metadata": {"generateName": "block-", "labels": {"ipam.spidernet.io/block-pool": "pool"}},
-            "spec": {"pool": "pool", "block": "10.6.0.0/24", "allocations": allocations, "quarantine": {}},
+            "spec": {"pool": "pool", "block": "10.6.0.0/26", "allocations": allocations, "quarantine": {}},
         });
         let made: Value = serde_json::from_str(&send(client, Method::POST, URL, "application/json", &object).await?.1)?;
         let name = made["metadata"]["name"].as_str().context("a block without a name")?.to_owned();
@@ -163,10 +163,7 @@ impl Writer {
                 });
                 let give = given.iter().flat_map(|address| {
                     let path = path(address);
-                    [
-                        json!({"op": "test", "path": format!("{path}/podUid"), "value": record(7)["podUid"]}),
-                        json!({"op": "remove", "path": path}),
-                    ]
+                    [json!({"op": "test", "path": path, "value": record(7)}), json!({"op": "remove", "path": path})]
                 });
                 (Method::PATCH, "application/json-patch+json", take.chain(give).collect())
             }
@@ -187,15 +184,12 @@ impl Writer {
 
 /// A holder as they are in clusters: a pod of a Deployment, a UID, a container's ID of 64 digits.
 pub(crate) fn record(index: usize) -> Value {
-    json!({
-        "pod": format!("shop-production/checkout-service-7d9f8b6c5d-{index:05}"),
-        "podUid": format!("0d5f1c9e-6c1b-4c58-9a53-{index:012x}"),
-        "interface": "eth0",
-        "node": format!("worker-{}.cluster.example", index % 100),
-        "containerID": format!("{index:064x}"),
-        "network": "macvlan-underlay",
-        "owner": "Deployment/checkout-service",
-    })
+    format!(
+        "pod=shop-production/checkout-service-7d9f8b6c5d-{index:05} uid=0d5f1c9e-6c1b-4c58-9a53-{index:012x} nic=eth0 \
+         node=worker-{}.cluster.example sandbox={index:064x} network=macvlan-underlay owner=Deployment/checkout-service",
+        index % 100
+    )
+    .into()
 }
 
 /// Sends a request; returns its body's size and the reply.

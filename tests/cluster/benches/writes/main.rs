@@ -1,4 +1,6 @@
 //! What single writes cost the API server: blocks of addresses in several ways, and records of endpoints. Prints a table.
+//! These figures made a block 64 addresses with a text each: objects of eight fields cost three times as much, and 256 of
+//! them 49 ms of the server's processor with every write.
 //!
 //!     cargo bench --package spiderpool-cluster
 
@@ -7,7 +9,6 @@
 mod blocks;
 mod endpoints;
 mod meter;
-mod shapes;
 
 use anyhow::Result;
 use spiderpool_cluster::Cluster;
@@ -21,9 +22,6 @@ async fn main() -> Result<()> {
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     if wanted("endpoints") {
         endpoints::created(&cluster).await?;
-    }
-    if wanted("shapes") {
-        shapes::compared(&cluster).await?;
     }
     if wanted("blocks") {
         blocks::one_writer(&cluster).await?;

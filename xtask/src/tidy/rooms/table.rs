@@ -40,7 +40,7 @@ pub(super) const EDGES: &[Row] = &[
     row("host/runtime/engine", &[]),
     row("host/runtime/compiler", &["host/runtime/engine"]),
     row("host/runtime", &["host/runtime/engine", "api/*"]),
-    row("host/storage", &["api/*"]),
+    row("host/storage", &["api/*", "tests/cluster"]),
     row("host/netlink", &["api/ip"]),
     row("host/probe", &["api/ip"]),
     // Processes.

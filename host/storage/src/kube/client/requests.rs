@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -68,10 +68,12 @@ impl Requests {
         request: Result<Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Vec<u8>, Failure> {
         let request = request.map_err(|error| Failure::Store(StoreError::Refused(error.to_string())))?;
+        let (method, path, begun) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
         let exchange = async {
             let answer = self.client.send(request.map(Into::into)).await.map_err(|error| Failure::of(&error))?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(|error| Failure::of(&error))?.to_bytes();
+            tracing::debug!(%method, path, status = head.status.as_u16(), took = ?begun.elapsed(), "asked the API server");
             if head.status.is_success() {
                 return Ok(body.into());
             }

@@ -146,6 +146,8 @@ impl Writer {
             Reply::Created(Ok(stored)) => self.keep(&stored, &BTreeSet::new()),
             Reply::Created(Err(StoreError::Exists(_))) => {
                 self.stale.insert(block);
+                // Where others make one block they make more: a list tells of all of them, and which are full.
+                self.looked = None;
             }
             Reply::Created(Err(StoreError::Gone(_))) => self.pool_is_gone(),
             Reply::Created(Err(error)) => {

@@ -25,6 +25,8 @@ const GROUP: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
 /// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
 const STUCK: u32 = 6;
+/// How far they are slowed, as a number of tries: to 40 to 80 ms. Others are faster then, and will have had enough soon.
+const SLOWEST: u32 = 3;
 
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -73,7 +75,7 @@ impl Writer {
             if let Some(error) = failed {
                 self.pause(self.shared.chance.wait(self.failures - 1, &error)).await;
             } else if self.rounds > STUCK {
-                self.pause(self.shared.chance.backoff(self.rounds - STUCK)).await;
+                self.pause(self.shared.chance.backoff((self.rounds - STUCK).min(SLOWEST))).await;
             }
         }
     }
