@@ -87,7 +87,7 @@ async fn a_storm_of_changes_is_few_writes_and_silence_none() -> Result<()> {
     let settled = objects.until(PATIENCE, "all of them", |pool| pool.allocated() == Some(60)).await?;
     let periods = begun.elapsed().as_secs_f64() / 0.5;
     let writes = first.metric("spiderpool_controller_pool_writes_total").await? - writes;
-    ensure!((1.0..=periods + 2.0).contains(&writes), "{writes} writes in {periods} half seconds");
+    ensure!(writes <= periods + 2.0, "{writes} writes in {periods} half seconds");
 
     // Another daemon that reads everything anew finds nothing to do, and quarantine matters to neither.
     let second = Daemon::start(&cluster.kubeconfig(), &[]).await?;
