@@ -38,7 +38,7 @@ async fn counts_and_holders_follow_within_the_promised_time() -> Result<()> {
         })
         .await?;
 
-    objects.block("10.6.0.0/26", &[("10.6.0.9", "web-0"), ("10.6.0.10", "web-1")]).await?;
+    objects.block("10.6.0.0/28", &[("10.6.0.9", "web-0"), ("10.6.0.10", "web-1")]).await?;
     let two = concat!(
         r#"{"10.6.0.10":{"pod":"shop/web-1","podUid":"uid-web-1"},"#,
         r#""10.6.0.9":{"pod":"shop/web-0","podUid":"uid-web-0"}}"#,
@@ -50,7 +50,7 @@ async fn counts_and_holders_follow_within_the_promised_time() -> Result<()> {
         {"op": "remove", "path": "/spec/allocations/10.6.0.9"},
         {"op": "add", "path": "/spec/allocations/10.6.0.11", "value": objects::holder("a&b")},
     ]);
-    objects.change_block("10.6.0.0/26", changes).await?;
+    objects.change_block("10.6.0.0/28", changes).await?;
     let other = concat!(
         r#"{"10.6.0.10":{"pod":"shop/web-1","podUid":"uid-web-1"},"#,
         r#""10.6.0.11":{"pod":"shop/a\u0026b","podUid":"uid-a\u0026b"}}"#,
@@ -63,7 +63,7 @@ async fn counts_and_holders_follow_within_the_promised_time() -> Result<()> {
         {"op": "remove", "path": "/spec/allocations/10.6.0.10"},
         {"op": "remove", "path": "/spec/allocations/10.6.0.11"},
     ]);
-    objects.change_block("10.6.0.0/26", changes).await?;
+    objects.change_block("10.6.0.0/28", changes).await?;
     objects.until(PROMISED, "no holder", |pool| pool.allocated() == Some(0) && pool.listed().is_none()).await?;
     Ok(())
 }
@@ -75,16 +75,16 @@ async fn a_storm_of_changes_is_few_writes_and_silence_none() -> Result<()> {
     let first = Daemon::start(&cluster.kubeconfig(), &[]).await?;
     let objects = Objects::new(cluster.client()?, "storm");
     objects.pool("10.7.0.0/16", "10.7.0.1-10.7.0.254", None).await?;
-    objects.block("10.7.0.0/26", &[]).await?;
+    objects.block("10.7.0.0/28", &[]).await?;
     objects.until(PATIENCE, "an empty pool", |pool| pool.allocated() == Some(0)).await?;
     let writes = first.metric("spiderpool_controller_pool_writes_total").await?;
     let begun = Instant::now();
-    for last in 1..=60 {
-        let path = format!("/spec/allocations/10.7.0.{last}");
-        let change = json!([{"op": "add", "path": path, "value": objects::holder("web")}]);
-        objects.change_block("10.7.0.0/26", change).await?;
+    for change in 0..70 {
+        let path = format!("/spec/allocations/10.7.0.{}", 1 + change % 14);
+        let change = json!([{"op": "add", "path": path, "value": objects::holder(&format!("web-{change}"))}]);
+        objects.change_block("10.7.0.0/28", change).await?;
     }
-    let settled = objects.until(PATIENCE, "all of them", |pool| pool.allocated() == Some(60)).await?;
+    let settled = objects.until(PATIENCE, "all of them", |pool| pool.allocated() == Some(14)).await?;
     let periods = begun.elapsed().as_secs_f64() / 0.5;
     let writes = first.metric("spiderpool_controller_pool_writes_total").await? - writes;
     ensure!(writes <= periods + 2.0, "{writes} writes in {periods} half seconds");
@@ -92,12 +92,12 @@ async fn a_storm_of_changes_is_few_writes_and_silence_none() -> Result<()> {
     // Another daemon that reads everything anew finds nothing to do, and quarantine matters to neither.
     let second = Daemon::start(&cluster.kubeconfig(), &[]).await?;
     let rest = json!({"until": "2030-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"});
-    let change = json!([{"op": "add", "path": "/spec/quarantine/10.7.0.62", "value": rest}]);
-    objects.change_block("10.7.0.0/26", change).await?;
+    let change = json!([{"op": "add", "path": "/spec/quarantine/10.7.0.15", "value": rest}]);
+    objects.change_block("10.7.0.0/28", change).await?;
     // Who knows of a later block has seen that.
     let later = Objects::new(cluster.client()?, "later");
     later.pool("10.8.0.0/26", "10.8.0.1", None).await?;
-    later.block("10.8.0.0/26", &[("10.8.0.1", "web-0")]).await?;
+    later.block("10.8.0.0/28", &[("10.8.0.1", "web-0")]).await?;
     for daemon in [&first, &second] {
         daemon.until_metric(PATIENCE, "spiderpool_controller_blocks", 2.0).await?;
     }
@@ -115,7 +115,7 @@ async fn ipv6_is_written_as_go_does() -> Result<()> {
     objects.pool("fd00::/64", "fd00::-fd00::ffff:ffff:ffff:ffff", None).await?;
     objects.until(PATIENCE, "the size, as far as it can be told", |pool| pool.total() == Some(i64::MAX)).await?;
     objects.resize("fd00::1-fd00::fff").await?;
-    objects.block("fd00::/122", &[("fd00::a", "web-0"), ("fd00::1", "web-1")]).await?;
+    objects.block("fd00::/124", &[("fd00::a", "web-0"), ("fd00::1", "web-1")]).await?;
     let two = concat!(
         r#"{"fd00::1":{"pod":"shop/web-1","podUid":"uid-web-1"},"#,
         r#""fd00::a":{"pod":"shop/web-0","podUid":"uid-web-0"}}"#,
@@ -136,8 +136,8 @@ async fn records_stay_until_a_block_takes_them_over() -> Result<()> {
     let both = left.replace(r#""interface":"eth0","#, "");
     objects.until(PATIENCE, "both count", |pool| pool.allocated() == Some(2) && pool.listed() == Some(&both)).await?;
 
-    objects.block("10.9.0.0/26", &[("10.9.0.5", "web-0")]).await?;
-    objects.change_block("10.9.0.0/26", json!([{"op": "remove", "path": "/spec/allocations/10.9.0.5"}])).await?;
+    objects.block("10.9.0.0/28", &[("10.9.0.5", "web-0")]).await?;
+    objects.change_block("10.9.0.0/28", json!([{"op": "remove", "path": "/spec/allocations/10.9.0.5"}])).await?;
     let one = r#"{"10.9.1.7":{"pod":"shop/web-1","podUid":"uid-web-1"}}"#;
     objects.until(PATIENCE, "one is left", |pool| pool.allocated() == Some(1) && pool.listed() == Some(one)).await?;
     Ok(())
@@ -147,15 +147,15 @@ async fn records_stay_until_a_block_takes_them_over() -> Result<()> {
 async fn a_pool_that_is_deleted_waits_for_its_last_address() -> Result<()> {
     let (objects, _daemon) = begin("deleted").await?;
     objects.pool("10.10.0.0/16", "10.10.0.1-10.10.1.254", None).await?;
-    objects.block("10.10.0.0/26", &[("10.10.0.5", "web-0")]).await?;
-    objects.block("10.10.1.0/26", &[]).await?;
+    objects.block("10.10.0.0/28", &[("10.10.0.5", "web-0")]).await?;
+    objects.block("10.10.1.0/28", &[]).await?;
     let is_kept = |pool: &Pool| pool.allocated() == Some(1) && pool.finalizers().contains(&FINALIZER.to_owned());
     objects.until(PATIENCE, "one holder", is_kept).await?;
     objects.delete().await?;
     // It is looked at again by any change, and still waits.
     objects
         .change_block(
-            "10.10.0.0/26",
+            "10.10.0.0/28",
             json!([
                 {"op": "add", "path": "/spec/allocations/10.10.0.6", "value": objects::holder("web-1")},
                 {"op": "remove", "path": "/spec/allocations/10.10.0.5"},
@@ -167,10 +167,10 @@ async fn a_pool_that_is_deleted_waits_for_its_last_address() -> Result<()> {
         .await?;
     ensure!(waiting.is_terminating() && is_kept(&waiting), "{waiting:?}");
 
-    objects.change_block("10.10.0.0/26", json!([{"op": "remove", "path": "/spec/allocations/10.10.0.6"}])).await?;
+    objects.change_block("10.10.0.0/28", json!([{"op": "remove", "path": "/spec/allocations/10.10.0.6"}])).await?;
     objects.until_gone(PATIENCE).await?;
     let blocks = Api::<SpiderIPBlock>::all(Cluster::shared().await?.client()?);
-    for block in ["10.10.0.0/26", "10.10.1.0/26"] {
+    for block in ["10.10.0.0/28", "10.10.1.0/28"] {
         ensure!(blocks.get_opt(&objects.block_name(block)?).await?.is_none(), "{block} is left");
     }
     Ok(())
@@ -184,9 +184,9 @@ async fn a_pool_above_the_limit_has_counts_and_what_nobody_has_taken_over() -> R
     let objects = Objects::new(cluster.client()?, "large");
     let waiting = r#"{"10.11.1.7":{"pod":"shop/web-1","podUid":"uid-web-1"}}"#;
     objects.pool("10.11.0.0/16", "10.11.0.1-10.11.255.254", Some(waiting)).await?;
-    objects.block("10.11.0.0/26", &[("10.11.0.5", "web-0"), ("10.11.0.6", "web-2")]).await?;
+    objects.block("10.11.0.0/28", &[("10.11.0.5", "web-0"), ("10.11.0.6", "web-2")]).await?;
     objects.until(PATIENCE, "counts", |pool| pool.allocated() == Some(3) && pool.listed() == Some(waiting)).await?;
-    objects.block("10.11.1.0/26", &[("10.11.1.7", "web-1")]).await?;
+    objects.block("10.11.1.0/28", &[("10.11.1.7", "web-1")]).await?;
     objects.until(PATIENCE, "counts alone", |pool| pool.allocated() == Some(3) && pool.listed().is_none()).await?;
 
     // When it shrinks, holders that were counted only are read again.
@@ -197,7 +197,7 @@ async fn a_pool_above_the_limit_has_counts_and_what_nobody_has_taken_over() -> R
     cluster.apiserver.kill()?;
     cluster.apiserver.restart().await?;
     cluster.ready().await?;
-    objects.change_block("10.11.0.0/26", json!([{"op": "remove", "path": "/spec/allocations/10.11.0.5"}])).await?;
+    objects.change_block("10.11.0.0/28", json!([{"op": "remove", "path": "/spec/allocations/10.11.0.5"}])).await?;
     objects.until(Duration::from_secs(60), "it goes on", |pool| pool.allocated() == Some(2)).await?;
     daemon.stop().await
 }
@@ -206,12 +206,12 @@ async fn a_pool_above_the_limit_has_counts_and_what_nobody_has_taken_over() -> R
 async fn a_pool_that_cannot_be_read_fails_alone() -> Result<()> {
     let (objects, _daemon) = begin("broken").await?;
     objects.pool("10.12.0.0/16", "10.12.0.9-10.12.0.1", Some("[broken")).await?;
-    objects.block("10.12.0.0/26", &[("10.12.0.5", "web-0")]).await?;
+    objects.block("10.12.0.0/28", &[("10.12.0.5", "web-0")]).await?;
     let seen = objects.until(PATIENCE, "its count", |pool| pool.allocated() == Some(1)).await?;
     ensure!(seen.listed() == Some("[broken") && seen.total().is_none(), "{seen:?}");
     objects.delete().await?;
     // Its last holder goes, and nobody knows whether that was the last.
-    objects.change_block("10.12.0.0/26", json!([{"op": "remove", "path": "/spec/allocations/10.12.0.5"}])).await?;
+    objects.change_block("10.12.0.0/28", json!([{"op": "remove", "path": "/spec/allocations/10.12.0.5"}])).await?;
     objects.until(PATIENCE, "no count", |pool| pool.allocated() == Some(0) && pool.is_terminating()).await?;
     // Clearing it says so.
     let api = Api::<Pool>::all(Cluster::shared().await?.client()?);

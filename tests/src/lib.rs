@@ -2,7 +2,7 @@
 //! namespaces of their own.
 //!
 //! * [`Dist`] finds the installation, [`Host`] runs its agent without a cluster and [`Node`] in one, [`Plugin`] calls its CNI plugin as a container runtime
-//!   does, [`Namespace`] and [`Lab`] are the network.
+//!   does, [`Namespace`] and [`Lab`] are the network, a [`storm`] is a cluster full of pods.
 //! * Everything is gone when it is dropped.
 //! * What is missing fails the test, with the command that repairs it.
 
@@ -12,6 +12,7 @@ mod lab;
 pub mod manifests;
 mod node;
 mod plugin;
+pub mod storm;
 
 pub use dist::Dist;
 pub use host::{Host, HostOptions};

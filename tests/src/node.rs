@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
+use spiderpool_cluster::Usage;
 use spiderpool_cni_plugin::agent::Agent;
 use spiderpool_wire::path;
 use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
@@ -90,6 +91,26 @@ impl Node {
     /// It ends instead, or takes too long.
     pub fn run(&mut self) {
         self.spawn();
+        self.serves();
+    }
+
+    /// Takes over what another node's agent has compiled of its policies, as if it had run here before.
+    ///
+    /// # Panics
+    /// It cannot be copied.
+    pub fn compiled_like(&self, other: &Node) {
+        fs::create_dir_all(self.path("cache")).expect("a folder");
+        for file in fs::read_dir(other.path("cache")).expect("a cache") {
+            let file = file.expect("a file of the cache");
+            fs::copy(file.path(), self.path("cache").join(file.file_name())).expect("a copy");
+        }
+    }
+
+    /// Waits until the agent serves.
+    ///
+    /// # Panics
+    /// It ends instead, or takes too long.
+    pub fn serves(&mut self) {
         let begun = Instant::now();
         while self.health("startup").is_none_or(|(status, _)| status != 200) {
             let ended = self.agent.as_mut().and_then(|agent| agent.try_wait().expect("wait"));
@@ -177,6 +198,14 @@ impl Node {
         self.agent.as_ref().expect("an agent runs").id()
     }
 
+    /// What the agent has used since its start.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        Usage::of(Pid::from_raw(self.pid().cast_signed()))
+    }
+
     /// A path in the node's folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -242,6 +271,13 @@ impl Node {
     #[must_use]
     pub fn metric_port(&self) -> Option<String> {
         Some(self.address("metrics")?.rsplit_once(':')?.1.to_owned())
+    }
+
+    /// A metric without labels; none while the agent does not answer.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = get(&self.address("metrics")?, "/metrics")?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
     }
 
     /// Where the agent says that it listens.

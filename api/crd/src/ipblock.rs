@@ -1,4 +1,4 @@
-//! SpiderIPBlock: who holds which of 64 aligned addresses of a pool. The only truth about it.
+//! SpiderIPBlock: who holds which of 16 aligned addresses of a pool. The only truth about it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +25,7 @@ use crate::schema;
     shortname = "sib",
     category = "spiderpool",
     derive = "PartialEq",
-    doc = "Who holds which of 64 aligned addresses of a pool. Written by the agents; edit it only to repair it.",
+    doc = "Who holds which of 16 aligned addresses of a pool. Written by the agents; edit it only to repair it.",
     printcolumn(name = "POOL", type_ = "string", json_path = ".spec.pool"),
     printcolumn(name = "BLOCK", type_ = "string", json_path = ".spec.block")
 )]
@@ -34,7 +34,7 @@ pub struct SpiderIPBlockSpec {
     /// The name of the pool.
     pub pool: String,
 
-    /// The block as a CIDR: an IPv4 `/26` or an IPv6 `/122`.
+    /// The block as a CIDR: an IPv4 `/28` or an IPv6 `/124`.
     #[schemars(schema_with = "schema::text")]
     pub block: Block,
 
@@ -203,7 +203,7 @@ mod tests {
     fn a_block_reads_and_prints_as_stored() {
         let stored = json!({
             "pool": "p4",
-            "block": "10.6.0.0/26",
+            "block": "10.6.0.0/28",
             "allocations": {
                 "10.6.0.5": "pod=shop/web-0 uid=6b1c nic=eth0 node=node1 sandbox=abc network=underlay owner=StatefulSet/web \
                              cleanGateway later=1 word",
@@ -212,7 +212,7 @@ mod tests {
             "quarantine": {"10.6.0.6": {"until": "2026-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"}},
         });
         let spec: SpiderIPBlockSpec = serde_json::from_value(stored.clone()).unwrap();
-        assert_eq!(spec.block.to_string(), "10.6.0.0/26");
+        assert_eq!(spec.block.to_string(), "10.6.0.0/28");
         let [first, second] = [5, 7].map(|last| &spec.allocations[&IpAddr::from([10, 6, 0, last])]);
         assert_eq!((first.owner.as_str(), first.clean_gateway), ("StatefulSet/web", true));
         assert_eq!((first.further.as_str(), second.node.as_str()), ("later=1 word", ""));
@@ -231,11 +231,11 @@ mod tests {
     #[test]
     fn a_name_fits_whatever_the_pool_is_called() {
         let name = |pool: &str, block: &str| SpiderIPBlock::name_of(pool, block.parse().unwrap());
-        assert_eq!(name("p4", "10.6.0.0/26"), "p4.0a060000");
-        assert_eq!(name("p6", "fd00::100/122"), "p6.fd000000000000000000000000000100");
+        assert_eq!(name("p4", "10.6.0.0/28"), "p4.0a060000");
+        assert_eq!(name("p6", "fd00::100/124"), "p6.fd000000000000000000000000000100");
         let (long, other) = ("a".repeat(253), format!("{}b", "a".repeat(252)));
-        assert_ne!(name(&long, "10.6.0.0/26"), name(&other, "10.6.0.0/26"));
-        assert_eq!(name(&long, "fd00::/122").len(), 253);
+        assert_ne!(name(&long, "10.6.0.0/28"), name(&other, "10.6.0.0/28"));
+        assert_eq!(name(&long, "fd00::/124").len(), 253);
         assert_eq!(SpiderIPBlock::label_of("p4"), "p4");
         assert_eq!(SpiderIPBlock::label_of(&long).len(), 63);
     }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_block_of_another_size_is_refused() {
         let error = serde_json::from_value::<SpiderIPBlockSpec>(json!({"pool": "p4", "block": "10.6.0.0/16"}));
-        let message = "10.6.0.0/16 is not a block of 64 addresses; write 10.6.0.0/26";
+        let message = "10.6.0.0/16 is not a block of 16 addresses; write 10.6.0.0/28";
         assert_eq!(error.unwrap_err().to_string(), message);
     }
 }

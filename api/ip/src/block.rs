@@ -1,4 +1,4 @@
-//! The aligned blocks of 64 addresses that the ledger keeps one record for.
+//! The aligned blocks of 16 addresses that the ledger keeps one record for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,9 +10,9 @@ use crate::cidr::{Cidr, CidrError};
 use crate::family::{Family, key};
 use crate::{IpRange, IpSet};
 
-/// 64 addresses whose first one ends in six zero bits: an IPv4 `/26` or an IPv6 `/122`.
+/// 16 addresses whose first one ends in four zero bits: an IPv4 `/28` or an IPv6 `/124`.
 ///
-/// The text form is the CIDR: `10.0.0.0/26`, `fd00::/122`.
+/// The text form is the CIDR: `10.0.0.0/28`, `fd00::/124`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Block {
@@ -27,7 +27,7 @@ pub enum BlockError {
     #[error(transparent)]
     Cidr(#[from] CidrError),
     /// A subnet of another size.
-    #[error("{cidr} is not a block of 64 addresses; write {block}")]
+    #[error("{cidr} is not a block of 16 addresses; write {block}")]
     Size {
         /// What was written.
         cidr: Cidr,
@@ -38,7 +38,7 @@ pub enum BlockError {
 
 impl Block {
     /// How many addresses a block has.
-    pub const SIZE: u8 = 64;
+    pub const SIZE: u8 = 16;
     const MASK: u128 = Self::SIZE as u128 - 1;
 
     /// The block that `address` is in.
@@ -53,7 +53,7 @@ impl Block {
         self.family
     }
 
-    /// The address `offset` places after the first; offsets of 64 and more lie in later blocks.
+    /// The address `offset` places after the first; offsets of 16 and more lie in later blocks.
     #[must_use]
     pub fn address(self, offset: u8) -> IpAddr {
         self.family.address(self.base + u128::from(offset))
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn a_block_reads_and_prints_as_a_cidr() {
-        for text in ["0.0.0.0/26", "10.0.0.64/26", "255.255.255.192/26", "::/122", "fd00::/122", "fd00::ffc0/122"] {
+        for text in ["0.0.0.0/28", "10.0.0.16/28", "255.255.255.240/28", "::/124", "fd00::/124", "fd00::fff0/124"] {
             assert_eq!(text.parse::<Block>().unwrap().to_string(), text);
         }
         let cases = [
-            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 64 addresses; write 10.0.0.0/26"),
-            ("fd00::/64", "fd00::/64 is not a block of 64 addresses; write fd00::/122"),
-            ("10.0.0.1/26", "unformatted subnet 10.0.0.1/26, please change it to 10.0.0.0/26"),
+            ("10.0.0.0/16", "10.0.0.0/16 is not a block of 16 addresses; write 10.0.0.0/28"),
+            ("fd00::/64", "fd00::/64 is not a block of 16 addresses; write fd00::/124"),
+            ("10.0.0.1/28", "unformatted subnet 10.0.0.1/28, please change it to 10.0.0.0/28"),
         ];
         for (text, message) in cases {
             assert_eq!(text.parse::<Block>().unwrap_err().to_string(), message);
@@ -165,23 +165,23 @@ mod tests {
 
     #[test]
     fn offsets_and_addresses_are_inverse() {
-        for text in ["0.0.0.0/26", "255.255.255.192/26", "::/122", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffc0/122"] {
+        for text in ["0.0.0.0/28", "255.255.255.240/28", "::/124", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124"] {
             let block: Block = text.parse().unwrap();
             for offset in 0..Block::SIZE {
                 assert_eq!(block.offset(block.address(offset)), Some(offset), "{text} {offset}");
             }
-            assert_eq!(block.range().count(), 64);
+            assert_eq!(block.range().count(), 16);
         }
-        let block: Block = "0.0.0.0/26".parse().unwrap();
-        assert_eq!(block.offset("0.0.0.64".parse().unwrap()), None);
+        let block: Block = "0.0.0.0/28".parse().unwrap();
+        assert_eq!(block.offset("0.0.0.16".parse().unwrap()), None);
         assert_eq!(block.offset("::".parse().unwrap()), None);
     }
 
     #[test]
     fn blocks_end_with_the_family() {
         for (last, before) in [
-            ("255.255.255.192/26", "255.255.255.128/26"),
-            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffc0/122", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ff80/122"),
+            ("255.255.255.240/28", "255.255.255.224/28"),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffe0/124"),
         ] {
             let (last, before): (Block, Block) = (last.parse().unwrap(), before.parse().unwrap());
             assert_eq!((before.next(), last.next()), (Some(last), None));
@@ -192,8 +192,8 @@ mod tests {
     fn a_huge_set_gives_its_blocks_one_by_one() {
         let set: IpSet = "fd00::/64".parse::<Cidr>().unwrap().range().into();
         let first: Vec<String> = set.blocks().take(3).map(|block| block.to_string()).collect();
-        assert_eq!(first, ["fd00::/122", "fd00::40/122", "fd00::80/122"]);
-        assert_eq!(set.bits_in_block("fd00::40/122".parse().unwrap()), u64::MAX);
-        assert_eq!(set.bits_in_block("fd01::/122".parse().unwrap()), 0);
+        assert_eq!(first, ["fd00::/124", "fd00::10/124", "fd00::20/124"]);
+        assert_eq!(set.bits_in_block("fd00::10/124".parse().unwrap()), u16::MAX);
+        assert_eq!(set.bits_in_block("fd01::/124".parse().unwrap()), 0);
     }
 }

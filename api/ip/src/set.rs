@@ -271,11 +271,11 @@ impl IpSet {
 
     /// Which addresses of `block` are in the set: bit `i` stands for `block.address(i)`.
     #[must_use]
-    pub fn bits_in_block(&self, block: Block) -> u64 {
+    pub fn bits_in_block(&self, block: Block) -> u16 {
         let range = block.range();
         let bits = |span: Span| {
             let (from, to) = (span.first - range.first, span.last - range.first);
-            (u64::MAX >> (63 - (to - from))) << from
+            (u16::MAX >> (15 - (to - from))) << from
         };
         self.intersect_range(&range).spans.into_iter().map(bits).fold(0, |all, bits| all | bits)
     }

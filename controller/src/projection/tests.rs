@@ -31,7 +31,7 @@ fn blocks(all: &[(&str, &[(&str, &str)])]) -> BTreeMap<Block, KnownBlock> {
 #[test]
 fn a_blocks_addresses_come_from_the_block_and_all_others_stay() {
     let before = current(&[("10.6.0.5", "old"), ("10.6.0.6", "gone"), ("10.6.1.7", "waits")]);
-    let blocks = blocks(&[("10.6.0.0/26", &[("10.6.0.5", "new"), ("10.6.0.9", "more")])]);
+    let blocks = blocks(&[("10.6.0.0/28", &[("10.6.0.5", "new"), ("10.6.0.9", "more")])]);
     let wanted = wanted(&before, Some(512), &blocks, 5000).unwrap();
     assert_eq!(
         wanted.status,
@@ -48,7 +48,7 @@ fn a_blocks_addresses_come_from_the_block_and_all_others_stay() {
 fn an_empty_pool_has_no_list_at_all() {
     for field in [None, Some(""), Some("{}")] {
         let before = SpiderIPPoolStatus { allocated_ips: field.map(str::to_owned), ..current(&[]) };
-        let wanted = wanted(&before, Some(256), &blocks(&[("10.6.0.0/26", &[])]), 5000).unwrap();
+        let wanted = wanted(&before, Some(256), &blocks(&[("10.6.0.0/28", &[])]), 5000).unwrap();
         assert_eq!((wanted.status.allocated_ips, wanted.status.allocated_ip_count), (None, Some(0)));
         assert!(!wanted.held);
     }
@@ -57,7 +57,7 @@ fn an_empty_pool_has_no_list_at_all() {
 #[test]
 fn of_a_large_pool_only_what_no_block_has_taken_over_is_listed() {
     let before = current(&[("10.6.0.5", "taken-over"), ("10.6.1.7", "waits")]);
-    let mut blocks = blocks(&[("10.6.0.0/26", &[("10.6.0.5", "taken-over"), ("10.6.0.9", "more")])]);
+    let mut blocks = blocks(&[("10.6.0.0/28", &[("10.6.0.5", "taken-over"), ("10.6.0.9", "more")])]);
     blocks.values_mut().for_each(|block| block.holders.strip());
     let large = wanted(&before, Some(5001), &blocks, 5000).unwrap();
     assert_eq!(large.status.allocated_ips, text(&[("10.6.1.7", "waits")]));
@@ -69,7 +69,7 @@ fn of_a_large_pool_only_what_no_block_has_taken_over_is_listed() {
 #[test]
 fn what_cannot_be_read_is_left_alone() {
     let before = SpiderIPPoolStatus { allocated_ips: Some("[broken".to_owned()), ..current(&[]) };
-    let wanted = wanted(&before, Some(256), &blocks(&[("10.6.0.0/26", &[("10.6.0.5", "web")])]), 5000).unwrap();
+    let wanted = wanted(&before, Some(256), &blocks(&[("10.6.0.0/28", &[("10.6.0.5", "web")])]), 5000).unwrap();
     assert_eq!(wanted.status.allocated_ips.as_deref(), Some("[broken"));
     assert_eq!(wanted.status.allocated_ip_count, Some(1));
     assert!(wanted.held && wanted.unreadable.is_some());
@@ -83,7 +83,7 @@ fn a_size_that_cannot_be_told_stays() {
 
 #[test]
 fn ipv6_is_written_compressed_and_in_the_order_of_its_text() {
-    let blocks = blocks(&[("fd00::/122", &[("fd00::a", "a"), ("fd00::10", "b"), ("fd00::9", "c")])]);
+    let blocks = blocks(&[("fd00::/124", &[("fd00::a", "a"), ("fd00::10", "b"), ("fd00::9", "c")])]);
     let wanted = wanted(&current(&[("fd00::1:5", "d")]), Some(1 << 20), &blocks, 2 << 20).unwrap();
     let written = wanted.status.allocated_ips.unwrap();
     let keys: Vec<&str> = written.split('"').filter(|part| part.starts_with("fd00")).collect();

@@ -22,7 +22,7 @@ fn block(holders: usize) -> PoolBlocks {
     let holder = || PoolHolder { pod: "shop/web".to_owned(), pod_uid: "u".to_owned() };
     let listed = (0..holders).map(|n| ([10, 6, 0, u8::try_from(n).unwrap()].into(), holder())).collect();
     let known = KnownBlock { version: "5".to_owned(), holders: Holders::Listed(listed) };
-    BTreeMap::from([("10.6.0.0/26".parse().unwrap(), known)])
+    BTreeMap::from([("10.6.0.0/28".parse().unwrap(), known)])
 }
 
 const LIST: &str = r#"{"10.6.0.0":{"pod":"shop/web","podUid":"u"}}"#;

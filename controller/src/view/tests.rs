@@ -35,12 +35,12 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
     view.pool_event(Event::Apply(pool("p", "10.6.0.1-10.6.0.9", "1")));
     view.pool_event(Event::Apply(pool("q", "10.6.0.1-10.6.0.9", "1")));
     for name in ["p", "q"] {
-        assert_eq!(view.block_event(Event::Apply(block(name, "10.6.0.0/26", &["10.6.0.1"]))), changed(&[name]));
+        assert_eq!(view.block_event(Event::Apply(block(name, "10.6.0.0/28", &["10.6.0.1"]))), changed(&[name]));
     }
     assert_eq!(view.sizes(), (2, 2));
 
     view.block_event(Event::Init);
-    view.block_event(Event::InitApply(block("p", "10.6.0.0/26", &["10.6.0.1", "10.6.0.2"])));
+    view.block_event(Event::InitApply(block("p", "10.6.0.0/28", &["10.6.0.1", "10.6.0.2"])));
     assert_eq!((counts(&view, "p"), counts(&view, "q")), (vec![2], vec![1]), "an unfinished list takes nothing away");
     assert!(view.block_event(Event::InitDone).listed);
     assert_eq!((counts(&view, "p"), counts(&view, "q"), view.sizes()), (vec![2], vec![], (2, 1)));
@@ -48,7 +48,7 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
     view.pool_event(Event::Init);
     view.pool_event(Event::InitApply(pool("p", "10.6.0.1-10.6.0.9", "1")));
     assert_eq!(view.pool_event(Event::InitDone).gone, ["q"]);
-    view.block_event(Event::Delete(block("p", "10.6.0.0/26", &[])));
+    view.block_event(Event::Delete(block("p", "10.6.0.0/28", &[])));
     assert_eq!((view.blocks("p").len(), view.sizes()), (0, (1, 0)));
 }
 
@@ -56,17 +56,17 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
 fn holders_of_a_large_pool_are_forgotten_and_read_again_when_it_shrinks() {
     let mut view = View::new(9);
     // Before its pool is told nobody knows how large that is.
-    view.block_event(Event::Apply(block("p", "10.6.0.0/26", &["10.6.0.1"])));
+    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1"])));
     let listed = |view: &View| matches!(view.blocks("p").values().next().unwrap().holders, Holders::Listed(_));
     assert!(listed(&view));
     let (large, small) = (pool("p", "10.6.0.1-10.6.0.10", "1"), pool("p", "10.6.0.1-10.6.0.9", "2"));
     assert!(!view.pool_event(Event::Apply(large)).reread_blocks);
     assert!(!listed(&view));
-    view.block_event(Event::Apply(block("p", "10.6.0.0/26", &["10.6.0.1", "10.6.0.2"])));
+    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1", "10.6.0.2"])));
     assert!(!listed(&view));
     assert_eq!(counts(&view, "p"), [2]);
     assert!(view.pool_event(Event::Apply(small)).reread_blocks);
-    view.block_event(Event::Apply(block("p", "10.6.0.0/26", &["10.6.0.1"])));
+    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1"])));
     assert!(listed(&view));
 }
 
@@ -87,17 +87,17 @@ fn the_echo_of_a_write_is_no_news_and_a_late_answer_none_either() {
 #[test]
 fn nonsense_counts_for_nothing_and_spoils_nothing() {
     let mut view = View::new(5000);
-    let mut misnamed = block("p", "10.6.0.0/26", &["10.6.0.1"]);
+    let mut misnamed = block("p", "10.6.0.0/28", &["10.6.0.1"]);
     misnamed.metadata.name = Some("mine".to_owned());
-    let mut no_block = block("p", "10.6.0.0/26", &[]);
+    let mut no_block = block("p", "10.6.0.0/28", &[]);
     no_block.spec.block = "10.6.0.0/16".to_owned();
     for object in [misnamed, no_block] {
         assert_eq!(view.block_event(Event::Apply(object)), Meaning::default());
     }
-    let strange = block("p", "10.6.0.0/26", &["10.6.0.1", "10.6.1.1", "ten"]);
+    let strange = block("p", "10.6.0.0/28", &["10.6.0.1", "10.6.1.1", "ten"]);
     assert_eq!(view.block_event(Event::Apply(strange)), changed(&["p"]));
     assert_eq!(counts(&view, "p"), [1]);
-    let mut unreadable = block("p", "10.6.0.0/26", &["10.6.0.1", "10.6.0.2"]);
+    let mut unreadable = block("p", "10.6.0.0/28", &["10.6.0.1", "10.6.0.2"]);
     unreadable.spec.allocations.insert("10.6.0.2".to_owned(), "nobody".to_owned());
     view.block_event(Event::Apply(unreadable));
     assert_eq!(counts(&view, "p"), [2], "what cannot be read is held all the same");

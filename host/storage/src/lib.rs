@@ -11,7 +11,7 @@
 //! ```
 //!
 //! * [`Ledger`] is the trait that the agent speaks to; `LocalLedger` is the engine for one machine without a cluster.
-//! * [`block`] is 64 addresses as pure data, the unit that the ledger is cut into.
+//! * [`block`] is 16 addresses as pure data, the unit that the ledger is cut into.
 //! * [`catalog`] reads a folder and never lets one bad file harm another.
 //!
 //! Nothing here decides which pool a pod gets: a reservation arrives as a plan, and is carried out.

@@ -1,5 +1,6 @@
 //! Blocks in a real API server.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
     // Many writers of one block at once make the server try again and again, on a machine that others use too.
     let patient = |client| ClusterBlocks::new(client).with_timeout(Duration::from_secs(60));
     let (one, other) = (patient(client.clone()), patient(client));
-    let id = id("same", "10.1.0.0/26");
-    one.create(&id).await?;
+    let id = id("same", "10.1.0.0/28");
+    one.create(&id, &BTreeMap::new(), None).await?;
     let (first, second) = ([take("10.1.0.5", "a")], [take("10.1.0.5", "b")]);
     let (a, b) = tokio::join!(one.change(&id, &first, None), other.change(&id, &second, None));
     let (won, lost) = if a.is_ok() { (a?, b) } else { (b?, a) };
@@ -77,8 +78,8 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
 #[tokio::test]
 async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("whole", "fd01::/64").await?);
-    let id = id("whole", "fd01::/122");
-    let created = blocks.create(&id).await?;
+    let id = id("whole", "fd01::/124");
+    let created = blocks.create(&id, &BTreeMap::new(), None).await?;
     let taken = blocks.change(&id, &[take("fd01::5", "a")], None).await?;
     assert_ne!(created.version, taken.version);
     let nobody: Vec<Change> = vec![take("fd01::6", "b"), take("fd01::5", "b")];
@@ -121,8 +122,8 @@ async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
 async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<()> {
     let client = pool("tracked", "10.2.0.0/16").await?;
     let blocks = ClusterBlocks::new(client.clone());
-    let id = id("tracked", "10.2.3.0/26");
-    blocks.create(&id).await?;
+    let id = id("tracked", "10.2.3.0/28");
+    blocks.create(&id, &BTreeMap::new(), None).await?;
     for address in ["10.2.3.1", "10.2.3.2"] {
         blocks.change(&id, &[take(address, address)], None).await?;
         let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
@@ -141,16 +142,16 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
 #[tokio::test]
 async fn marks_come_and_go_with_changes() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
-    let (first, second) = (id("marked", "10.3.0.0/26"), id("marked", "10.3.1.0/26"));
+    let (first, second) = (id("marked", "10.3.0.0/28"), id("marked", "10.3.1.0/28"));
     for id in [&first, &second] {
-        blocks.create(id).await?;
+        blocks.create(id, &BTreeMap::new(), None).await?;
     }
     let mark = FullMark("f00d".to_owned());
     let full = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark.clone())).await?;
     assert_eq!(full.full, Some(mark.clone()));
     let mut marks = blocks.marks("marked").await?;
     marks.sort_by_key(|(block, ..)| *block);
-    assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/26", "10.3.1.0/26"]);
+    assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
     assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&full.version, &Some(mark), &None));
     let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
     assert_eq!(blocks.change(&first, &[freed], None).await?.full, None);
@@ -164,12 +165,13 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
 async fn the_largest_pool_is_listed_whole() -> Result<()> {
     let client = pool("large", "fd02::/64").await?;
     let blocks = ClusterBlocks::new(client);
-    // 1,096 blocks of 64: 70,144 addresses.
+    // More than two pages.
     let first = 0xfd02_u128 << 112;
-    let blocks_of_pool = (0..1_096_u128).map(|i| Block::containing(IpAddr::V6((first + (i << 6)).into())));
+    let blocks_of_pool = (0..1_096_u128).map(|i| Block::containing(IpAddr::V6((first + (i << 4)).into())));
     let ids: Vec<BlockId> = blocks_of_pool.map(|block| BlockId { pool: "large".to_owned(), block }).collect();
+    let nobody = BTreeMap::new();
     for ids in ids.chunks(32) {
-        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id))).await {
+        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, &nobody, None))).await {
             created?;
         }
     }
@@ -178,7 +180,6 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
     let mut expected: Vec<_> = ids.iter().map(|id| id.block).collect();
     expected.sort();
     assert_eq!(marks.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), expected);
-    // More than two pages.
     let mut listed: Vec<_> = blocks.blocks("large").await?.into_iter().map(|block| block.spec.block).collect();
     listed.sort();
     assert_eq!(listed, expected);
@@ -198,9 +199,11 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
     let patch = kube::api::Patch::Merge(&status);
     Api::<SpiderIPPool>::all(client.clone()).patch_status("seeded", &Default::default(), &patch).await?;
     let blocks = ClusterBlocks::new(client);
-    let id = id("seeded", "10.4.0.0/26");
-    let block = blocks.create(&id).await?;
-    assert_eq!(holders(&block), [("10.4.0.9".to_owned(), "6b1c")]);
+    let id = id("seeded", "10.4.0.0/28");
+    // Whoever makes the block takes what is free of it, and nothing else.
+    let first = BTreeMap::from([("10.4.0.9".parse()?, holder("late")), ("10.4.0.8".parse()?, holder("new"))]);
+    let block = blocks.create(&id, &first, None).await?;
+    assert_eq!(holders(&block), [("10.4.0.8".to_owned(), "new"), ("10.4.0.9".to_owned(), "6b1c")]);
     let address: IpAddr = "10.4.0.9".parse()?;
     let seed = block.spec.allocations[&address].clone();
     assert_eq!((seed.interface.as_str(), seed.node.as_str(), seed.container_id.as_str()), ("", "", ""));
@@ -213,15 +216,15 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
 async fn what_cannot_be_is_told_apart() -> Result<()> {
     let client = pool("errors", "10.5.0.0/16").await?;
     let blocks = ClusterBlocks::new(client.clone());
-    let here = id("errors", "10.5.0.0/26");
+    let here = id("errors", "10.5.0.0/28");
     assert_eq!(blocks.get(&here).await?, None);
     let gone = ChangeError::Store(StoreError::Gone("SpiderIPBlock errors.0a050000".to_owned()));
     assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], None).await, Err(gone));
-    blocks.create(&here).await?;
+    blocks.create(&here, &BTreeMap::new(), None).await?;
     let exists = StoreError::Exists("SpiderIPBlock errors.0a050000".to_owned());
-    assert_eq!(blocks.create(&here).await, Err(exists));
+    assert_eq!(blocks.create(&here, &BTreeMap::new(), None).await, Err(exists));
     let nowhere = StoreError::Gone("SpiderIPPool nowhere".to_owned());
-    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/26")).await, Err(nowhere));
+    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), &BTreeMap::new(), None).await, Err(nowhere));
 
     // A label that cannot be one: the server refuses, and it is nobody's lost race.
     let mark = FullMark("no label!".to_owned());
@@ -243,6 +246,6 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     api.patch("errors", &Default::default(), &keep).await?;
     api.delete("errors", &Default::default()).await?;
     let ends = StoreError::Gone("SpiderIPPool errors".to_owned());
-    assert_eq!(blocks.create(&id("errors", "10.5.1.0/26")).await, Err(ends));
+    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), &BTreeMap::new(), None).await, Err(ends));
     Ok(())
 }

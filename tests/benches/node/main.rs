@@ -8,6 +8,7 @@ mod elsewhere;
 mod plugins;
 mod report;
 mod socket;
+mod storm;
 
 use std::fs;
 use std::path::Path;
@@ -17,12 +18,13 @@ use report::Report;
 /// A part of the report.
 type Part = fn(&mut Report);
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("plugins", plugins::measure),
     ("socket", socket::in_flight),
     ("memory", socket::memory),
     ("sandbox", elsewhere::sandbox),
     ("ledger", elsewhere::ledger),
+    ("storm", storm::measure),
 ];
 
 fn main() {

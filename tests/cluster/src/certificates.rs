@@ -1,4 +1,4 @@
-//! Keys and certificates of one cluster, good for nothing else.
+//! Keys, certificates and the token of one cluster, good for nothing else.
 
 use std::fs;
 use std::net::IpAddr;
@@ -22,8 +22,11 @@ pub(crate) struct Certificates {
     pub(crate) authority: PathBuf,
     /// The API server's.
     pub(crate) server: Identity,
-    /// A client's that may do everything.
-    pub(crate) admin: Identity,
+    /// What a client shows that may do everything. Agents of real clusters come with a token as well, and an API server
+    /// remembers those, while it checks a client's certificate anew for every request.
+    pub(crate) token: String,
+    /// The file in which the API server finds it.
+    pub(crate) tokens: PathBuf,
     /// The key that tokens of service accounts are signed with.
     pub(crate) accounts_key: PathBuf,
     /// The public part of that key, which they are checked with.
@@ -42,24 +45,21 @@ impl Certificates {
         let mut server = CertificateParams::new([address.to_string()])?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let mut admin = CertificateParams::new([])?;
-        admin.distinguished_name.push(DnType::CommonName, "admin");
-        admin.distinguished_name.push(DnType::OrganizationName, "system:masters");
-        admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-
-        let identity = |name: &str, params: &CertificateParams| -> Result<Identity> {
-            let key = KeyPair::generate()?;
-            let certificate = params.signed_by(&key, &issuer)?;
-            Ok(Identity {
-                certificate: written(folder, &format!("{name}.crt"), &certificate.pem())?,
-                key: written(folder, &format!("{name}.key"), &key.serialize_pem())?,
-            })
+        let key = KeyPair::generate()?;
+        let certificate = server.signed_by(&key, &issuer)?;
+        let server = Identity {
+            certificate: written(folder, "server.crt", &certificate.pem())?,
+            key: written(folder, "server.key", &key.serialize_pem())?,
         };
+        // As much chance as a key has.
+        let token: String =
+            KeyPair::generate()?.public_key_raw()[1..].iter().map(|byte| format!("{byte:02x}")).collect();
         let accounts = KeyPair::generate()?;
         Ok(Self {
             authority: written(folder, "authority.crt", &issuer.pem())?,
-            server: identity("server", &server)?,
-            admin: identity("admin", &admin)?,
+            server,
+            tokens: written(folder, "tokens.csv", &format!("{token},admin,admin,\"system:masters\"\n"))?,
+            token,
             accounts_key: written(folder, "accounts.key", &accounts.serialize_pem())?,
             accounts_public_key: written(folder, "accounts.pub", &accounts.public_key_pem())?,
         })

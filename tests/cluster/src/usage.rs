@@ -18,7 +18,10 @@ pub struct Usage {
 
 impl Usage {
     /// Reads it from `/proc`.
-    pub(crate) fn of(pid: Pid) -> Result<Self> {
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn of(pid: Pid) -> Result<Self> {
         let path = format!("/proc/{pid}/stat");
         let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let unit = |name| sysconf(name).ok().flatten().and_then(|value| u64::try_from(value).ok());

@@ -24,7 +24,7 @@ async fn block(client: &Client) -> Result<String> {
         "apiVersion": "spiderpool.spidernet.io/v2beta1",
         "kind": "SpiderIPBlock",
         "metadata": {"generateName": "block-"},
-        "spec": {"pool": "pool", "block": "10.6.0.0/26", "allocations": {}, "quarantine": {}},
+        "spec": {"pool": "pool", "block": "10.6.0.0/28", "allocations": {}, "quarantine": {}},
     });
     let made = send(client, Method::POST, URL, "application/json", &object).await?;
     Ok(format!("{URL}/{}", made["metadata"]["name"].as_str().context("a block without a name")?))

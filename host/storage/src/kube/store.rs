@@ -1,6 +1,7 @@
 //! What the engine asks of the API server, and no more: two small traits, so that the same engine runs against a real
 //! API server and against a simulated one that loses replies.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use spiderpool_ip::Block;
 
 use crate::{BoxFuture, Endpoint};
 
-/// Which block: blocks belong to pools, and two pools that touch the same 64 addresses have one each.
+/// Which block: blocks belong to pools, and two pools that touch the same 16 addresses have one each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId {
     /// The pool's name.
@@ -118,13 +119,19 @@ pub trait BlockStore: Send + Sync {
     /// See [`StoreError`].
     fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>>;
 
-    /// Makes a block. A pool that Spiderpool served before has its addresses in the pool's `status.allocatedIPs`: the
-    /// block starts with those of them that are the block's.
+    /// Makes a block with its first holders, and sets the mark. A pool that Spiderpool served before has its addresses in
+    /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
+    /// get what they hold.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being
     /// deleted.
-    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
+    fn create<'a>(
+        &'a self,
+        id: &'a BlockId,
+        first: &'a BTreeMap<IpAddr, BlockAllocation>,
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
 
     /// Makes all changes in one step, or none, and sets the mark. Others may change other addresses of the block at the
     /// same time without either failing.

@@ -149,15 +149,21 @@ impl State {
         }
     }
 
-    fn create(&mut self, id: &BlockId) -> Result<StoredBlock, StoreError> {
+    fn create(
+        &mut self,
+        id: &BlockId,
+        allocations: BTreeMap<IpAddr, BlockAllocation>,
+        full: Option<FullMark>,
+    ) -> Result<StoredBlock, StoreError> {
         if self.blocks.contains_key(id) {
             return Err(StoreError::Exists(id.to_string()));
         }
         self.versions += 1;
-        let (allocations, quarantine) = <_>::default();
+        let quarantine = BTreeMap::new();
         let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
-        let stored = StoredBlock { version: self.versions.to_string(), spec, full: None };
+        let stored = StoredBlock { version: self.versions.to_string(), spec, full };
         self.blocks.insert(id.clone(), stored.clone());
+        self.check();
         Ok(stored)
     }
 
@@ -320,9 +326,17 @@ impl BlockStore for Link {
         })
     }
 
-    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
-        let id = id.clone();
-        self.call(format!("create {id}"), vec![], move |state| state.create(&id))
+    fn create<'a>(
+        &'a self,
+        id: &'a BlockId,
+        first: &'a BTreeMap<IpAddr, BlockAllocation>,
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
+        let (id, first) = (id.clone(), first.clone());
+        let doubts = first.iter().map(|(address, to)| (address.to_string(), to.pod_uid.clone())).collect();
+        let takes = first.iter().map(|(&address, to)| brief(&Change::Take { address, to: to.clone() }));
+        let what = format!("create {id}{}", takes.collect::<String>());
+        self.call(what, doubts, move |state| state.create(&id, first, full))
     }
 
     fn change<'a>(

@@ -97,7 +97,7 @@ impl Writer {
             "apiVersion": "spiderpool.spidernet.io/v2beta1",
             "kind": "SpiderIPBlock",
             "metadata": {"generateName": "block-", "labels": {"ipam.spidernet.io/block-pool": "pool"}},
-            "spec": {"pool": "pool", "block": "10.6.0.0/26", "allocations": allocations, "quarantine": {}},
+            "spec": {"pool": "pool", "block": "10.6.0.0/28", "allocations": allocations, "quarantine": {}},
         });
         let made: Value = serde_json::from_str(&send(client, Method::POST, URL, "application/json", &object).await?.1)?;
         let name = made["metadata"]["name"].as_str().context("a block without a name")?.to_owned();

@@ -1,5 +1,5 @@
 //! What single writes cost the API server: blocks of addresses in several ways, and records of endpoints. Prints a table.
-//! These figures made a block 64 addresses with a text each: objects of eight fields cost three times as much, and 256 of
+//! These figures made a block 16 addresses with a text each: objects of eight fields cost three times as much, and 256 of
 //! them 49 ms of the server's processor with every write.
 //!
 //!     cargo bench --package spiderpool-cluster

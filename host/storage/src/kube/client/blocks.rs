@@ -23,10 +23,8 @@ use super::requests::Requests;
 use crate::BoxFuture;
 use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
 
-/// Blocks per page: a full one is some 16 KiB, so that a page stays small enough for the timeout of one request.
-const BLOCKS_PER_PAGE: u32 = 250;
-/// The same without content.
-const MARKS_PER_PAGE: u32 = 500;
+/// Blocks per page: a full one is some 4 KiB, so that a page stays small enough for the timeout of one request.
+const BLOCKS_PER_PAGE: u32 = 500;
 
 /// The blocks of a cluster.
 ///
@@ -63,14 +61,19 @@ impl ClusterBlocks {
         Ok(blocks)
     }
 
-    async fn new_block(&self, id: &BlockId) -> Result<StoredBlock, StoreError> {
+    async fn new_block(
+        &self,
+        id: &BlockId,
+        first: &BTreeMap<IpAddr, BlockAllocation>,
+        full: Option<&FullMark>,
+    ) -> Result<StoredBlock, StoreError> {
         let pool = format!("SpiderIPPool {}", id.pool);
         let request = request::Request::new(SpiderIPPool::url_path(&(), None)).get(&id.pool, &GetParams::default());
         let owner: PoolObject = self.requests.read(request).await.map_err(|failure| failure.about(&pool))?;
         if owner.metadata.deletion_timestamp.is_some() {
             return Err(StoreError::Gone(pool));
         }
-        let object = new_object(id, owner).map_err(StoreError::Refused)?;
+        let object = new_object(id, owner, first, full).map_err(StoreError::Refused)?;
         let request = request::Request::new(path()).create(&PostParams::default(), object);
         let created: BlockObject = self.requests.write(request).await.map_err(|failure| failure.about(named(id)))?;
         Ok(created.into())
@@ -137,14 +140,19 @@ impl BlockStore for ClusterBlocks {
                 }
                 Err(error) => unreadable(item, &error),
             };
-            let params = of_pool(pool).limit(MARKS_PER_PAGE);
+            let params = of_pool(pool).limit(BLOCKS_PER_PAGE);
             self.requests.list(&path(), &params, Extent::Metadata, "SpiderIPBlocks", each).await?;
             Ok(marks)
         })
     }
 
-    fn create<'a>(&'a self, id: &'a BlockId) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
-        Box::pin(self.new_block(id))
+    fn create<'a>(
+        &'a self,
+        id: &'a BlockId,
+        first: &'a BTreeMap<IpAddr, BlockAllocation>,
+        full: Option<FullMark>,
+    ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
+        Box::pin(async move { self.new_block(id, first, full.as_ref()).await })
     }
 
     fn change<'a>(
@@ -230,17 +238,19 @@ struct PoolObject {
     status: Option<SpiderIPPoolStatus>,
 }
 
-/// The object of a new block, with what `owner`'s status says about its addresses.
-fn new_object(id: &BlockId, owner: PoolObject) -> Result<Vec<u8>, String> {
+/// The object of a new block, with what `owner`'s status says about its addresses, and the `first` to take others.
+fn new_object(
+    id: &BlockId,
+    owner: PoolObject,
+    first: &BTreeMap<IpAddr, BlockAllocation>,
+    full: Option<&FullMark>,
+) -> Result<Vec<u8>, String> {
     let field = owner.status.and_then(|status| status.allocated_ips);
     let seeds = AllocatedIps::parse(field.as_deref()).map_err(|error| format!("SpiderIPPool {}: {error}", id.pool))?;
     let seeds = seeds.0.into_iter().filter(|(address, _)| id.block.contains(*address));
-    let spec = SpiderIPBlockSpec {
-        pool: id.pool.clone(),
-        block: id.block,
-        allocations: seeds.map(|(address, holder)| (address, taken_over(holder))).collect(),
-        quarantine: BTreeMap::new(),
-    };
+    let mut allocations = first.clone();
+    allocations.extend(seeds.map(|(address, holder)| (address, taken_over(holder))));
+    let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine: BTreeMap::new() };
     let owner = OwnerReference {
         api_version: SpiderIPPool::api_version(&()).into(),
         kind: SpiderIPPool::kind(&()).into(),
@@ -254,7 +264,7 @@ fn new_object(id: &BlockId, owner: PoolObject) -> Result<Vec<u8>, String> {
         "kind": SpiderIPBlock::kind(&()),
         "metadata": {
             "name": SpiderIPBlock::name_of(&id.pool, id.block),
-            "labels": labels(&id.pool, None),
+            "labels": labels(&id.pool, full),
             "ownerReferences": [owner],
         },
         "spec": spec,
@@ -272,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_the_block() {
-        for (pool, block) in [("p4", "10.6.0.0/26"), ("a.b.0a060100", "10.7.0.0/26"), ("p6", "fd00::100/122")] {
+        for (pool, block) in [("p4", "10.6.0.0/28"), ("a.b.0a060100", "10.7.0.0/28"), ("p6", "fd00::100/124")] {
             let block: Block = block.parse().unwrap();
             assert_eq!(block_of(&SpiderIPBlock::name_of(pool, block)), Some(block));
         }

@@ -15,8 +15,8 @@ use crate::{Pick, PoolSpace, Why};
 /// How many blocks without room are looked at from a place inside the pool before the lowest free address is taken
 /// instead.
 const BLOCKS_IN_A_ROW: usize = 1024;
-/// Among how many blocks with room writers that meet each other spread.
-const SPREAD: usize = 16;
+/// Among how many blocks with room writers that meet each other spread: a thousand addresses.
+const SPREAD: usize = 1024 / Block::SIZE as usize;
 
 /// What is known of a pool while one round is planned.
 pub(super) struct View<'a> {
@@ -97,7 +97,9 @@ impl View<'_> {
         while let Some(block) = candidate {
             self.cursor = Some((space, block));
             match self.room(space, block) {
-                Room::Free(bits) => return at(block, bits, 0),
+                Room::Free(bits) => {
+                    return bits.first_from(0).map_or(Found::Full, |offset| Found::Address(block.address(offset)));
+                }
                 Room::Unread => return Found::Read(block),
                 Room::None => candidate = block.next().and_then(|next| space.usable.block_at_or_after(next)),
             }
@@ -105,14 +107,20 @@ impl View<'_> {
         Found::Full
     }
 
-    /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address.
+    /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
+    /// likes the blocks in an order of its own and stays with one as long as that has room; where in it, depends on how often
+    /// others were faster.
     fn apart(&mut self, space: &PoolSpace) -> Found {
-        let salt = self.contended.unwrap_or_default();
-        let hash = |block: Block| scatter(fnv1a(format!("{} {block} {salt}", self.node).as_bytes()));
+        let liking = |block: Block| scatter(fnv1a(format!("{} {block}", self.node).as_bytes()));
         let rooms = space.usable.blocks().take(BLOCKS_IN_A_ROW).map(|block| (block, self.room(space, block)));
         let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
-        match rooms.max_by_key(|(block, _)| hash(*block)) {
-            Some((block, Room::Free(bits))) => at(block, bits, hash(block) as u8),
+        match rooms.max_by_key(|(block, _)| liking(*block)) {
+            Some((block, Room::Free(bits))) => {
+                let losses = self.contended.unwrap_or_default();
+                let place = scatter(fnv1a(format!("{} {losses}", self.node).as_bytes()));
+                let nth = (place % u128::from(bits.count().max(1))) as usize;
+                bits.iter().nth(nth).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
+            }
             Some((block, _)) => Found::Read(block),
             None => self.lowest(space),
         }
@@ -158,12 +166,6 @@ impl View<'_> {
         }
         first.unwrap_or(Found::Never(Why::NoneNamed))
     }
-}
-
-/// The first of `bits` from `offset` on, going on at the block's beginning.
-fn at(block: Block, bits: Bits, offset: u8) -> Found {
-    let found = bits.first_from(offset).or_else(|| bits.first_from(0));
-    found.map_or(Found::Full, |offset| Found::Address(block.address(offset)))
 }
 
 /// Why a pool cannot serve a family at all.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use spiderpool_crd::ipblock::BlockAllocation;
 use spiderpool_ip::Block;
 use tokio::time::Instant;
 
@@ -31,11 +32,23 @@ pub(super) struct Batch {
     pub(super) alone: bool,
 }
 
+impl Batch {
+    /// Who takes which address.
+    pub(super) fn takes(&self) -> BTreeMap<IpAddr, BlockAllocation> {
+        let takes = self.changes.iter().filter_map(|change| match change {
+            Change::Take { address, to } => Some((*address, to.clone())),
+            _ => None,
+        });
+        takes.collect()
+    }
+}
+
 /// What one round does.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) batches: BTreeMap<Block, Batch>,
     pub(super) reads: BTreeSet<Block>,
+    /// What must be made, with its batch where that is more than empty.
     pub(super) creates: BTreeSet<Block>,
     /// What exists is to be listed.
     pub(super) marks: bool,
@@ -67,7 +80,7 @@ pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> P
         plan.reads.append(&mut unread);
     }
     let Plan { batches, reads, creates, .. } = &mut plan;
-    batches.retain(|block, _| !reads.contains(block) && !creates.contains(block));
+    batches.retain(|block, _| !reads.contains(block));
     creates.retain(|block| !reads.contains(block));
     for (&block, batch) in batches.iter_mut() {
         batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
@@ -152,8 +165,12 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
     let resting = match seen {
         Some(Seen::Read(picture)) => picture.resting.get(&offset),
         Some(Seen::Listed(_)) => None,
+        None if matches!(job.work, Work::Take(_)) => {
+            plan.creates.insert(block);
+            None
+        }
         None => {
-            let needed = matches!(job.work, Work::Take(_) | Work::Rest { from: None, .. });
+            let needed = matches!(job.work, Work::Rest { from: None, .. });
             let first = if needed { &mut plan.creates } else { &mut plan.reads };
             first.insert(block);
             return;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -22,6 +23,12 @@ use crate::{Endpoint, LedgerError};
 
 /// How many records are written at once.
 const AT_ONCE: usize = 16;
+/// While requests wait for answers those come first, since a pod starts with its address and nobody waits for its record:
+/// a record waits this long then, unless so many are behind.
+const DEFER: Duration = Duration::from_secs(2);
+const DEFERRED: usize = 128;
+/// How often it is looked whether requests still wait.
+const LOOK: Duration = Duration::from_millis(20);
 /// How many pods may be behind before reservations wait.
 const BACKLOG: usize = 512;
 /// After how many failures of one record it is told, each time.
@@ -124,7 +131,7 @@ impl Recorder {
     }
 
     /// What is to be done next, or when to look again.
-    fn next(&self, memory: &Mutex<Memory>) -> Result<(Name, Step), Option<Instant>> {
+    fn next(&self, memory: &Mutex<Memory>, busy: bool) -> Result<(Name, Step), Option<Instant>> {
         let now = Instant::now();
         let mut records = self.records.lock();
         records.repeat(now);
@@ -132,6 +139,9 @@ impl Recorder {
             let Some((due, name)) = records.due.first().cloned() else { return Err(records.wake()) };
             if due > now {
                 return Err(records.wake());
+            }
+            if busy && now < due + DEFER && records.behind <= DEFERRED {
+                return Err(Some(now + LOOK));
             }
             let held = memory.lock().endpoint(&name.0, &name.1);
             if let Some(step) = records.begin(&name, held) {
@@ -232,7 +242,7 @@ impl Records {
         step: &Step,
         outcome: Result<(), StoreError>,
         now: Instant,
-        wait: Option<std::time::Duration>,
+        wait: Option<Duration>,
     ) {
         let Some(record) = self.known.get_mut(name) else { return };
         record.busy = false;
@@ -273,7 +283,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let mut wake = None;
         while writing.len() < AT_ONCE {
-            match recorder.next(&shared.memory) {
+            match recorder.next(&shared.memory, shared.is_busy()) {
                 Ok((name, step)) => writing.push(recorder.write(name, step).boxed()),
                 Err(at) => {
                     wake = at;

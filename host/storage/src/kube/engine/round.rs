@@ -23,6 +23,10 @@ use crate::{BoxFuture, PoolSpace, Why};
 const AT_ONCE: usize = 16;
 /// For how long a writer that lost an address stays away from the lowest ones.
 const APART: Duration = Duration::from_secs(5);
+/// How old a list of blocks must be before a surprise makes it worth asking for another: so much for each block
+/// and for this many more, since the list costs the API server in proportion.
+const LOOK: Duration = Duration::from_millis(1);
+const LOOK_LEAST: u32 = 20;
 /// How often a mark is put right after one change: a try fails only if another writer was in between.
 const REPAIRS: u8 = 3;
 
@@ -36,7 +40,7 @@ pub(super) struct Repair {
 /// What the call for a block came to.
 enum Reply {
     Read(Result<Option<StoredBlock>, StoreError>),
-    Created(Result<StoredBlock, StoreError>),
+    Created(Batch, Result<StoredBlock, StoreError>),
     Changed(Batch, u8, Result<StoredBlock, ChangeError>),
 }
 
@@ -118,8 +122,11 @@ impl Writer {
             calls.push(Box::pin(async move { (block, Reply::Read(bounded(store.get(&id)).await)) }));
         }
         for block in plan.creates {
-            let id = id(block);
-            calls.push(Box::pin(async move { (block, Reply::Created(bounded(store.create(&id)).await)) }));
+            let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
+            calls.push(Box::pin(async move {
+                let created = bounded(store.create(&id, &batch.takes(), batch.full.clone())).await;
+                (block, Reply::Created(batch, created))
+            }));
         }
         for (block, batch) in batches {
             let (id, tries) = (id(block), tries.get(&block).copied().unwrap_or_default());
@@ -140,20 +147,29 @@ impl Writer {
 
     fn reply(&mut self, block: Block, reply: Reply) -> Option<StoreError> {
         match reply {
-            Reply::Read(Ok(Some(stored))) => self.read(&stored),
+            Reply::Read(Ok(Some(stored))) => {
+                self.read(&stored);
+                if self.is_full(&stored) {
+                    self.look_again();
+                }
+            }
             Reply::Read(Ok(None)) => self.absent(block),
             Reply::Read(Err(error)) => return self.failed(block, &error),
-            Reply::Created(Ok(stored)) => self.keep(&stored, &BTreeSet::new()),
-            Reply::Created(Err(StoreError::Exists(_))) => {
-                self.stale.insert(block);
-                // Where others make one block they make more: a list tells of all of them, and which are full.
-                self.looked = None;
+            Reply::Created(batch, Ok(stored)) => {
+                self.read(&stored);
+                self.mend_mark(&batch, 0, &stored);
             }
-            Reply::Created(Err(StoreError::Gone(_))) => self.pool_is_gone(),
-            Reply::Created(Err(error)) => {
+            Reply::Created(_, Err(StoreError::Exists(_))) => {
+                self.stale.insert(block);
+                self.lost();
+                // Where others make one block they make more.
+                self.look_again();
+            }
+            Reply::Created(_, Err(StoreError::Gone(_))) => self.pool_is_gone(),
+            Reply::Created(batch, Err(error)) => {
                 // Should it have been made, reading says so, and if not, that too.
                 if matches!(error, StoreError::Unknown(_)) {
-                    self.stale.insert(block);
+                    self.doubt(block, &batch);
                 }
                 return self.failed(block, &error);
             }
@@ -161,8 +177,7 @@ impl Writer {
             Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
                 self.stale.insert(block);
                 if batch.jobs.iter().any(|&index| matches!(self.jobs[index].work, Work::Take(_))) {
-                    self.losses += 1;
-                    self.apart_until = Some(Instant::now() + APART);
+                    self.lost();
                 }
             }
             Reply::Changed(batch, _, Err(ChangeError::Store(error))) => return self.not_changed(block, &batch, error),
@@ -181,6 +196,33 @@ impl Writer {
             job.end(Ok(outcome));
         }
         self.settle(stored);
+        self.mend_mark(batch, tries, stored);
+    }
+
+    /// Others are at work in this pool: from now on this writer goes its own ways.
+    fn lost(&mut self) {
+        self.losses += 1;
+        self.apart_until = Some(Instant::now() + APART);
+    }
+
+    /// Whether somebody wants an address of a block that has none.
+    fn is_full(&self, stored: &StoredBlock) -> bool {
+        let held = Picture::of(stored).held;
+        self.jobs.iter().filter(|job| !job.ended).any(|job| match &job.work {
+            Work::Take(take) => full_mark(&take.space, stored.spec.block, held).is_some(),
+            _ => false,
+        })
+    }
+
+    /// Has the blocks listed, which tells how far others have come, unless that was done lately.
+    fn look_again(&mut self) {
+        let now = Instant::now();
+        let blocks = self.shared.memory.lock().blocks(&self.pool).map_or(0, BTreeMap::len);
+        let worth = LOOK * u32::try_from(blocks).unwrap_or(u32::MAX).saturating_add(LOOK_LEAST);
+        self.looked = self.looked.filter(|&looked| now < looked + worth);
+    }
+
+    fn mend_mark(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {
         let Some(space) = &batch.space else { return };
         let full = full_mark(space, stored.spec.block, Picture::of(stored).held);
         if full != batch.full && tries < REPAIRS {
@@ -206,23 +248,26 @@ impl Writer {
                 }
                 return None;
             }
-            StoreError::Unknown(_) => {
-                self.stale.insert(block);
-                let due = Instant::now() + LANDING;
-                for &index in &batch.jobs {
-                    let job = &mut self.jobs[index];
-                    job.unknown = true;
-                    if let Work::Take(Take { tried: Some(address), to, .. }) = &job.work {
-                        self.shared.memory.lock().doubt(&self.pool, *address, to.clone(), due);
-                    }
-                }
-            }
+            StoreError::Unknown(_) => self.doubt(block, batch),
             StoreError::Throttled { .. } | StoreError::Unreachable(_) => {}
         }
         for &index in &batch.jobs {
             self.jobs[index].cause = Some(error.clone());
         }
         Some(error)
+    }
+
+    /// The changes of a block may have been made, or be made later.
+    fn doubt(&mut self, block: Block, batch: &Batch) {
+        self.stale.insert(block);
+        let due = Instant::now() + LANDING;
+        for &index in &batch.jobs {
+            let job = &mut self.jobs[index];
+            job.unknown = true;
+            if let Work::Take(Take { tried: Some(address), to, .. }) = &job.work {
+                self.shared.memory.lock().doubt(&self.pool, *address, to.clone(), due);
+            }
+        }
     }
 
     /// A block was read: what does that mean for the jobs that want something of it?

@@ -95,6 +95,11 @@ impl Shared {
         Ok(running)
     }
 
+    /// Whether requests wait for answers.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+
     /// Runs until it is done or the ledger is dropped.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stopped = self.stopped.clone();

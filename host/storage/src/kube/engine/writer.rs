@@ -21,6 +21,9 @@ use super::shared::Shared;
 
 /// The most jobs that are looked at together: a block's worth.
 const GROUP: usize = 256;
+/// How long a writer that served several at once waits for as many to come again: a write costs the API server as much for
+/// one as for all of them, and in a storm it is the API server that everybody waits for.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long a writer waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(60);
 /// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
@@ -45,6 +48,8 @@ pub(super) struct Writer {
     /// How many rounds in a row had a call that failed, and how many did not end a job.
     failures: u32,
     rounds: u32,
+    /// How many jobs the last round ended.
+    served: usize,
 }
 
 impl Writer {
@@ -61,6 +66,7 @@ impl Writer {
             losses: 0,
             failures: 0,
             rounds: 0,
+            served: 0,
         }
     }
 
@@ -71,7 +77,8 @@ impl Writer {
             let before = self.jobs.len();
             let failed = self.round().await;
             self.failures = if failed.is_some() { self.failures + 1 } else { 0 };
-            self.rounds = if self.jobs.len() < before { 0 } else { self.rounds + 1 };
+            self.served = before.saturating_sub(self.jobs.len());
+            self.rounds = if self.served > 0 { 0 } else { self.rounds + 1 };
             if let Some(error) = failed {
                 self.pause(self.shared.chance.wait(self.failures - 1, &error)).await;
             } else if self.rounds > STUCK {
@@ -98,9 +105,14 @@ impl Writer {
                 Err(_) => {}
             }
         }
-        while self.jobs.len() < GROUP
-            && let Ok(job) = self.waiting.try_recv()
-        {
+        let until = Instant::now() + GATHER;
+        while self.jobs.len() < GROUP {
+            let more = match self.waiting.try_recv() {
+                Ok(job) => Some(job),
+                Err(_) if self.jobs.len() >= self.served => None,
+                Err(_) => tokio::time::timeout_at(until, self.waiting.recv()).await.unwrap_or_default(),
+            };
+            let Some(job) = more else { break };
             self.jobs.push(job);
         }
         let now = Instant::now();

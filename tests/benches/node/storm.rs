@@ -1,0 +1,169 @@
+//! The cluster under a storm of pods.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use spiderpool_cluster::{Cluster, Requests, Usage};
+use spiderpool_tests::storm::{Calls, Size, Storm, endpoints_per_second};
+use tokio::runtime::Runtime;
+
+use crate::report::{Report, Samples};
+
+/// No call is made again: one that fails is counted.
+const ONCE: Duration = Duration::ZERO;
+
+/// The storm that goals are set for.
+const STORM: Size = Size { nodes: 10, pods: 100, in_flight: 10 };
+
+/// What one storm came to.
+struct Outcome {
+    size: Size,
+    rate: f64,
+    times: Samples,
+    failed: usize,
+    /// Until all records said what was answered.
+    settled: Duration,
+    apiserver: Usage,
+    etcd: Usage,
+    agents: Usage,
+    requests: Requests,
+    dels: f64,
+}
+
+impl Outcome {
+    fn pods(&self) -> f64 {
+        (self.size.nodes * self.size.pods) as f64
+    }
+
+    /// Requests that agents made for each allocation, watches and the API server's own work left out.
+    fn requests_each(&self) -> f64 {
+        self.requests.sum(|request| ours(&request.resource) && request.verb != "WATCH") as f64 / self.pods()
+    }
+}
+
+fn ours(resource: &str) -> bool {
+    resource.starts_with("spider") || ["pods", "replicasets", "deployments", "nodes"].contains(&resource)
+}
+
+/// A storm, its undoing, and what both took. Fails when anything is not as it must be afterwards.
+async fn storm(cluster: &Cluster, size: Size) -> Result<Outcome> {
+    let storm = Storm::prepare(cluster, &size, None).await?;
+    cluster.calm().await?;
+    let requests = cluster.requests().await?;
+    let before = [cluster.apiserver.usage()?, cluster.etcd.usage()?, storm.usage()?];
+    let begun = std::time::Instant::now();
+    let adds = storm.adds(ONCE).join();
+    storm.caught_up()?;
+    let settled = begun.elapsed();
+    let after = [cluster.apiserver.usage()?, cluster.etcd.usage()?, storm.usage()?];
+    let requests = cluster.requests().await? - &requests;
+    storm.verify(&adds).await?;
+    let dels = storm.dels(&adds, ONCE).join();
+    ensure!(dels.failures.is_empty(), "DEL: {:?}", dels.failures.first());
+    storm.verify_empty().await?;
+    let Calls { times, failures, took, .. } = adds;
+    let [apiserver, etcd, agents] = std::array::from_fn(|place| after[place] - before[place]);
+    let pods = storm.count() as f64;
+    let outcome = Outcome {
+        size,
+        rate: pods / took.as_secs_f64(),
+        times: Samples::of(times),
+        failed: failures.len(),
+        settled,
+        apiserver,
+        etcd,
+        agents,
+        requests,
+        dels: pods / dels.took.as_secs_f64(),
+    };
+    println!("{}", row(&outcome));
+    Ok(outcome)
+}
+
+/// Storms of several shapes.
+pub(crate) fn measure(report: &mut Report) {
+    let (first, limit) = run(async {
+        let cluster = Cluster::start().await?;
+        let outcome = storm(&cluster, STORM).await?;
+        cluster.calm().await?;
+        Ok((outcome, endpoints_per_second(&cluster, 1000, 100).await?))
+    });
+    println!("{limit:.0} SpiderEndpoints/s");
+    let shapes = [
+        Size { nodes: 100, pods: 10, in_flight: 10 },
+        Size { nodes: 10, pods: 100, in_flight: 1 },
+        Size { nodes: 1, pods: 100, in_flight: 1 },
+        Size { nodes: 1, pods: 1000, in_flight: 100 },
+    ];
+    let others: Vec<Outcome> = shapes.into_iter().map(alone).collect();
+    goals(report, &first, limit, &others);
+    let mut text = format!(
+        "A real kube-apiserver and etcd, agents as processes, the plugin started for every call, all on this machine; a \
+         pool of exactly as many addresses as pods. Every pod got an address of its own, and answers, ledger and \
+         SpiderEndpoints agreed; after DEL for all nothing was left. Times are those of ADDs, from the start of the plugin \
+         to its end; processor time and requests until all SpiderEndpoints were written. The API server alone creates \
+         {limit:.0} SpiderEndpoints/s when nothing else runs.\n\n\
+         | nodes x pods | in flight | ADD/s | median ms | p99 ms | failed | all records after s | DEL/s | CPU s: API server | \
+         etcd | agents | requests per ADD | memory of the largest agent MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+    );
+    for outcome in [&first].into_iter().chain(&others) {
+        let _ = writeln!(text, "{}", row(outcome));
+    }
+    let _ = write!(text, "\nRequests of the first row:\n\n```text\n{}```", first.requests);
+    report.section("Storms", &text);
+}
+
+/// A storm on a cluster of its own.
+fn alone(size: Size) -> Outcome {
+    run(async { storm(&Cluster::start().await?, size).await })
+}
+
+fn row(outcome: &Outcome) -> String {
+    let Outcome { size: Size { nodes, pods, in_flight }, rate, times, failed, settled, dels, .. } = outcome;
+    format!(
+        "| {nodes} x {pods} | {} | {rate:.0} | {:.1} | {:.1} | {failed} | {:.1} | {dels:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
+        nodes * in_flight,
+        times.median(),
+        times.p99(),
+        settled.as_secs_f64(),
+        outcome.apiserver.cpu.as_secs_f64(),
+        outcome.etcd.cpu.as_secs_f64(),
+        outcome.agents.cpu.as_secs_f64(),
+        outcome.requests_each(),
+        outcome.agents.memory as f64 / f64::from(1 << 20),
+    )
+}
+
+fn goals(report: &mut Report, first: &Outcome, limit: f64, others: &[Outcome]) {
+    let Outcome { rate, times, failed, .. } = first;
+    let mut goal = |what: &str, wanted: &str, found: String, reached: bool| {
+        report.figure(&format!("storm, 10 nodes x 100 pods, 100 in flight: {what}"), wanted, found, reached);
+    };
+    goal("rate", "≥ 400 ADD/s", format!("{rate:.0}/s"), *rate >= 400.0);
+    let share = rate / limit;
+    goal("rate beside what the API server creates", "≥ 0.4", format!("{share:.2} of {limit:.0}/s"), share >= 0.4);
+    goal("median", "≤ 100 ms", format!("{:.0} ms", times.median()), times.median() <= 100.0);
+    goal("99th percentile", "≤ 400 ms", format!("{:.0} ms", times.p99()), times.p99() <= 400.0);
+    goal("failed calls", "none", failed.to_string(), *failed == 0);
+    let cpu = first.apiserver.cpu.as_secs_f64();
+    goal("processor time of the API server", "≤ 4 s", format!("{cpu:.1} s"), cpu <= 4.0);
+    let each = first.requests_each();
+    goal("requests per allocation", "≤ 2.2", format!("{each:.2}"), each <= 2.2);
+    let share = others[0].rate / rate;
+    goal("rate of 100 nodes x 10 pods beside it", "≥ 0.8", format!("{share:.2}"), share >= 0.8);
+    let alone = &others[2].times;
+    report.figure(
+        "one ADD at a time in a cluster",
+        "≤ 10 ms",
+        format!("{:.1} ms", alone.median()),
+        alone.median() <= 10.0,
+    );
+}
+
+/// Runs what must not fail.
+fn run<T>(measured: impl Future<Output = Result<T>>) -> T {
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(measured).unwrap_or_else(|error| panic!("{error:#}"))
+}

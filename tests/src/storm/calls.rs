@@ -1,0 +1,150 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::Storm;
+use crate::{Answer, Plugin, Pod};
+
+/// How long a runtime waits before it tries anew for a pod whose call failed.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Calls for all pods of a storm, all answered.
+#[derive(Debug)]
+pub struct Calls {
+    /// The last answer for each pod.
+    pub answers: Vec<Answered>,
+    /// How long each call took that succeeded, from the start of the plugin to its end.
+    pub times: Vec<Duration>,
+    /// What calls said that failed.
+    pub failures: Vec<String>,
+    /// From the first call to the last answer.
+    pub took: Duration,
+}
+
+/// What a pod was answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// The node's place among those of the storm.
+    pub node: usize,
+    /// The pod, in the sandbox for which it was.
+    pub pod: Pod,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// Calls under way.
+#[derive(Debug)]
+pub struct Running {
+    begun: Instant,
+    workers: Vec<JoinHandle<Calls>>,
+}
+
+impl Storm {
+    /// Begins an ADD for every pod. One that fails is made again for as long as `patience`, as a kubelet does: in a new
+    /// sandbox, after DEL for the old one.
+    #[must_use]
+    pub fn adds(&self, patience: Duration) -> Running {
+        self.begin("ADD", self.pods.clone(), patience)
+    }
+
+    /// Begins a DEL for every pod that was answered. One that fails is made again for as long as `patience`.
+    #[must_use]
+    pub fn dels(&self, adds: &Calls, patience: Duration) -> Running {
+        let mut pods = vec![Vec::new(); self.nodes.len()];
+        for Answered { node, pod, .. } in &adds.answers {
+            pods[*node].push(pod.clone());
+        }
+        self.begin("DEL", pods, patience)
+    }
+
+    fn begin(&self, verb: &'static str, pods: Vec<Vec<Pod>>, patience: Duration) -> Running {
+        // Making their namespaces is no part of it.
+        let plugins: Vec<_> = self.nodes.iter().map(|node| Arc::new(Plugin::on(node))).collect();
+        let begun = Instant::now();
+        let mut workers = Vec::new();
+        for (node, (plugin, pods)) in plugins.into_iter().zip(pods).enumerate() {
+            let waiting = Arc::new(Mutex::new(VecDeque::from(pods)));
+            for _ in 0..self.in_flight {
+                let worker = Worker { node, verb, plugin: Arc::clone(&plugin), until: begun + patience };
+                let waiting = Arc::clone(&waiting);
+                workers.push(thread::spawn(move || worker.work(&waiting)));
+            }
+        }
+        Running { begun, workers }
+    }
+}
+
+impl Running {
+    /// Whether all calls were answered.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for all answers.
+    ///
+    /// # Panics
+    /// A call could not be made at all.
+    #[must_use]
+    pub fn join(self) -> Calls {
+        let mut all = Calls::none();
+        for worker in self.workers {
+            let Calls { answers, times, failures, took: _ } = worker.join().expect("the plugin is called");
+            all.answers.extend(answers);
+            all.times.extend(times);
+            all.failures.extend(failures);
+        }
+        all.took = self.begun.elapsed();
+        all
+    }
+}
+
+impl Calls {
+    fn none() -> Self {
+        Self { answers: Vec::new(), times: Vec::new(), failures: Vec::new(), took: Duration::ZERO }
+    }
+}
+
+/// One of a node's calls at a time.
+struct Worker {
+    node: usize,
+    verb: &'static str,
+    plugin: Arc<Plugin>,
+    until: Instant,
+}
+
+impl Worker {
+    fn work(self, waiting: &Mutex<VecDeque<Pod>>) -> Calls {
+        let mut calls = Calls::none();
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(pod) = next else { return calls };
+            let answered = self.serve(pod, &mut calls);
+            calls.answers.push(answered);
+        }
+    }
+
+    fn serve(&self, mut pod: Pod, calls: &mut Calls) -> Answered {
+        for sandbox in 1_u32.. {
+            let begun = Instant::now();
+            let answer = self.plugin.call(self.verb, &pod);
+            let took = begun.elapsed();
+            if answer.ok {
+                calls.times.push(took);
+            } else {
+                calls.failures.push(answer.json.to_string());
+            }
+            if answer.ok || Instant::now() > self.until {
+                return Answered { node: self.node, pod, answer };
+            }
+            if self.verb == "ADD" {
+                // A runtime cleans up as far as it can, and goes on.
+                let _ = self.plugin.call("DEL", &pod);
+                pod.container = format!("{sandbox:0>64}-{}", pod.uid);
+            }
+            thread::sleep(AGAIN);
+        }
+        unreachable!("nobody has so much patience")
+    }
+}

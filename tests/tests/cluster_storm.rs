@@ -1,0 +1,120 @@
+//! Storms: many pods on many nodes want addresses of one pool that has exactly as many as they are, and while they do,
+//! agents, API server and etcd end without a word. Afterwards every pod has an address of its own, answers, ledger and
+//! records agree, and when all pods are gone nothing is left.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use spiderpool_cluster::{Cluster, Direction, Proxy};
+use spiderpool_tests::storm::{Calls, Running, Size, Storm};
+
+/// For how long calls that failed are made again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const SIZE: Size = Size { nodes: 4, pods: 50, in_flight: 5 };
+
+/// How often something ends that others need.
+const PACE: Duration = Duration::from_millis(700);
+
+/// No call is to be made again.
+const ONCE: Duration = Duration::ZERO;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_pod_of_a_storm_is_served_at_its_first_call() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let storm = Storm::prepare(&cluster, &SIZE, None).await?;
+    let adds = storm.adds(ONCE).join();
+    none_failed(&adds)?;
+    storm.verify(&adds).await?;
+    // Asked again, as after a restart of the kubelet, every pod has what it had.
+    let again = storm.adds(ONCE).join();
+    none_failed(&again)?;
+    storm.verify(&again).await?;
+    let dels = storm.dels(&adds, ONCE).join();
+    none_failed(&dels)?;
+    storm.verify_empty().await
+}
+
+fn none_failed(calls: &Calls) -> Result<()> {
+    ensure!(calls.failures.is_empty(), "{} calls failed: {}", calls.failures.len(), calls.failures[0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_may_end_in_the_middle_of_anything() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let mut storm = Storm::prepare(&cluster, &SIZE, None).await?;
+    let mut random = fastrand::Rng::new();
+    let mut kill = |storm: &mut Storm| {
+        let node = &mut storm.nodes[random.usize(..SIZE.nodes)];
+        node.kill();
+        node.run();
+    };
+    let adds = storm.adds(PATIENCE);
+    while !adds.is_over() {
+        kill(&mut storm);
+    }
+    let adds = adds.join();
+    storm.verify(&adds).await?;
+    let dels = storm.dels(&adds, PATIENCE);
+    while !dels.is_over() {
+        kill(&mut storm);
+    }
+    let _ = dels.join();
+    storm.verify_empty().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_server_and_etcd_may_end_in_the_middle_of_anything() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let storm = Storm::prepare(&cluster, &SIZE, None).await?;
+    let adds = storm.adds(PATIENCE);
+    outages(&cluster, &adds).await?;
+    let adds = adds.join();
+    cluster.ready().await?;
+    storm.verify(&adds).await?;
+    let dels = storm.dels(&adds, PATIENCE);
+    outages(&cluster, &dels).await?;
+    let _ = dels.join();
+    cluster.ready().await?;
+    storm.verify_empty().await
+}
+
+/// Ends the API server and etcd in turns for as long as calls are under way.
+async fn outages(cluster: &Cluster, calls: &Running) -> Result<()> {
+    for server in [&cluster.apiserver, &cluster.etcd].into_iter().cycle() {
+        tokio::time::sleep(PACE.mul_f64(fastrand::f64())).await;
+        if calls.is_over() {
+            return Ok(());
+        }
+        server.kill()?;
+        server.restart().await?;
+        cluster.ready().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_api_server_and_lost_replies_double_nothing() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let proxy = cluster.proxy().await?;
+    let storm = Storm::prepare(&cluster, &SIZE, Some(proxy.kubeconfig()?)).await?;
+    let adds = storm.adds(PATIENCE);
+    trouble(&proxy, &adds).await;
+    let adds = adds.join();
+    storm.verify(&adds).await?;
+    let dels = storm.dels(&adds, PATIENCE);
+    trouble(&proxy, &dels).await;
+    let _ = dels.join();
+    storm.verify_empty().await
+}
+
+/// Delays replies, and cuts connections while some are on their way: what was asked for is done, and nobody is told.
+async fn trouble(proxy: &Proxy, calls: &Running) {
+    while !calls.is_over() {
+        proxy.delay(Direction::ToClient, Duration::from_millis(fastrand::u64(0..100)));
+        tokio::time::sleep(PACE.mul_f64(fastrand::f64())).await;
+        proxy.cut();
+    }
+    proxy.delay(Direction::ToClient, Duration::ZERO);
+}
