@@ -3,7 +3,7 @@
 //! * one call of the built-in `affinity.judge`, with a fresh instance and all bounds, for 1 to 1,000 pools;
 //! * the same from two threads at once;
 //! * a whole decision: candidates, judge, arrange;
-//! * loading a component that was compiled before.
+//! * loading a component that was compiled before, alone, and with all that is looked at before it is used.
 //!
 //! `cargo bench -p spiderpool-runtime`. The pod has 8 labels and 6 annotations of 120 bytes, the node 19 labels, every
 //! pool a pod selector with one label. On a busy machine the lowest time is the one to compare: others only add to it.
@@ -29,6 +29,8 @@ use spiderpool_runtime::types::{
 };
 use spiderpool_runtime::{HostConfig, PolicyHost, PolicySet, PolicySource, PoolIndex, Question, Room, conv};
 use spiderpool_wire::summary::PolicyPhase;
+use wasmtime::Engine;
+use wasmtime::component::Component;
 
 /// How long each figure is measured.
 const WHILE: Duration = Duration::from_millis(1500);
@@ -57,6 +59,7 @@ fn main() {
         }
     }
     if wanted("load") {
+        load_code(&folder.path().join("cache"), report);
         load(&host, &policies, report);
     }
 }
@@ -91,6 +94,20 @@ fn threads(set: &PolicySet, report: Report) {
         threads.map(|thread| thread.join().unwrap()).iter().sum()
     });
     report.ratio("judge, 10 pools, two threads", two as f64 / one, "times the calls of one");
+}
+
+/// Native code that was made before, from its file to something that can be called.
+fn load_code(cache: &Path, report: Report) {
+    let engine = Engine::new(&spiderpool_engine::config()).unwrap();
+    let files = std::fs::read_dir(cache).unwrap().map(|file| file.unwrap().path());
+    let code = files.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let times = measure(|| {
+        let bytes = std::fs::read(&code).unwrap();
+        #[expect(unsafe_code, reason = "this process has just had it compiled")]
+        let component = unsafe { Component::deserialize(&engine, &bytes) };
+        drop(component.unwrap());
+    });
+    report.times("load a precompiled policy", &times);
 }
 
 /// A change of the policy's order has everything looked at again except the compiling.

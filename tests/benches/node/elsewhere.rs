@@ -8,13 +8,14 @@ use crate::report::Report;
 pub(crate) fn sandbox(report: &mut Report) {
     let said = run(report, "The sandbox: one call, one decision", "spiderpool-runtime", "decide");
     for (pools, goal) in [("10", 15.0), ("100", 75.0), ("1000", 700.0)] {
-        let found = said.number(&format!("judge, {pools} pools "), 0);
+        let found = said.number(&format!("judge, {pools} pools "), 1);
         let what = format!("`judge`, fresh instance, all bounds on, {pools} pools");
         report.figure(&what, &format!("≤ {goal} µs"), format!("{found:.1} µs"), found <= goal);
     }
-    let found = said.number("load, check and try", 0) / 1e3;
-    let what = "loading a precompiled policy, checking and trying it included";
-    report.figure(what, "≤ 1 ms, loading alone", format!("{found:.2} ms"), found <= 1.0);
+    let found = said.number("load a precompiled policy ", 1) / 1e3;
+    let whole = said.number("load, check and try", 1) / 1e3;
+    let found_in = format!("{found:.2} ms; with all checks and a trial {whole:.2} ms");
+    report.figure("loading a precompiled policy", "≤ 1 ms", found_in, found <= 1.0);
     let found = said.number("judge, 10 pools, two threads", 0);
     report.figure("calls of two threads beside one", "≥ 1.6 x", format!("{found:.2} x"), found >= 1.6);
 }
