@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -148,7 +149,11 @@ impl Shared {
             self.spawn(Writer::new(Arc::clone(self), pool.to_owned(), waiting).run());
         }
         match writers.get(pool) {
-            Some(jobs) => jobs.try_send(job).map_err(|_| LedgerError::Busy { waiting: WAITING }),
+            Some(jobs) => jobs.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => LedgerError::Busy { waiting: WAITING },
+                // The ledger was stopped, and this request is about to be.
+                TrySendError::Closed(_) => Closed,
+            }),
             None => Err(Closed),
         }
     }
