@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spiderpool_netlink::{Namespace, master_addresses};
+use spiderpool_runtime::types::RefusalKind;
 use spiderpool_runtime::{DecideCause, DecideError, Decision, Question, Room, types};
 use spiderpool_storage::PoolSpace;
 use spiderpool_wire::ErrorCode;
@@ -30,7 +31,7 @@ impl Agent {
     ) -> Result<Decision, Failure> {
         let first = self.policies.decide(self.question(view, asker, cni.clone(), netns)).await;
         let full = match &first {
-            Err(DecideError { cause: DecideCause::Refused { exhausted: true, .. }, explanation }) => {
+            Err(DecideError { cause: DecideCause::Refused { kind: RefusalKind::Exhausted, .. }, explanation }) => {
                 self.full(explanation, view)
             }
             Err(_) | Ok(_) => Vec::new(),
@@ -112,8 +113,8 @@ impl From<DecideError> for Failure {
     fn from(error: DecideError) -> Self {
         let code = match &error.cause {
             DecideCause::PolicyFailed { .. } | DecideCause::Host(_) => ErrorCode::Internal,
-            DecideCause::Refused { exhausted: true, .. } => ErrorCode::Exhausted,
-            DecideCause::Refused { exhausted: false, .. }
+            DecideCause::Refused { kind: RefusalKind::Exhausted, .. } => ErrorCode::Exhausted,
+            DecideCause::Refused { .. }
             | DecideCause::UnknownPool { .. }
             | DecideCause::NoCandidates(_)
             | DecideCause::AllRefused { .. }

@@ -36,8 +36,9 @@ pub struct Complaint {
 /// A no to a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What stopped the decision: `refused` or `exhausted` by the allocation policy, `unknown-pool`, `no-candidates`,
-    /// `all-refused` by affinity policies, `master-subnet`, [`Refusal::POLICY_FAILED`] when a policy broke, or `host`.
+    /// What stopped the decision: by the allocation policy the contract's `refusal-kind`, such as `malformed` or
+    /// `exhausted`; by the host `unknown-pool` or `no-candidates`; `all-refused` by affinity policies, `master-subnet`,
+    /// [`Refusal::POLICY_FAILED`] when a policy broke, or `host`.
     pub kind: String,
     /// The sentence.
     pub message: String,

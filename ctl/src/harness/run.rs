@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use spiderpool_runtime::types::CauseKind;
+use spiderpool_runtime::types::{CauseKind, RefusalKind};
 use spiderpool_runtime::{DecideCause, HostConfig, PolicyHost, PolicySource, ReviewError};
 use spiderpool_wire::summary::PolicyPhase;
 use tokio::task::block_in_place;
@@ -124,16 +124,28 @@ impl Bench {
     }
 }
 
-fn kind(cause: &DecideCause) -> &'static str {
+fn kind(cause: &DecideCause) -> &str {
     match cause {
-        DecideCause::Refused { exhausted: true, .. } => "exhausted",
-        DecideCause::Refused { .. } => "refused",
+        DecideCause::Refused { kind, .. } => refusal_kind(kind),
         DecideCause::UnknownPool { .. } => "unknown-pool",
         DecideCause::NoCandidates(_) => "no-candidates",
         DecideCause::AllRefused { .. } => "all-refused",
         DecideCause::PolicyFailed { .. } => Refusal::POLICY_FAILED,
         DecideCause::Master { .. } => "master-subnet",
         DecideCause::Host(_) => "host",
+    }
+}
+
+/// The names of the contract.
+fn refusal_kind(kind: &RefusalKind) -> &str {
+    match kind {
+        RefusalKind::NoCandidates => "no-candidates",
+        RefusalKind::Malformed(_) => "malformed",
+        RefusalKind::DuplicatePool(_) => "duplicate-pool",
+        RefusalKind::InterfaceMissing(_) => "interface-missing",
+        RefusalKind::Exhausted => "exhausted",
+        RefusalKind::Unsupported(_) => "unsupported",
+        RefusalKind::Other(word) => word,
     }
 }
 

@@ -3,6 +3,7 @@
 //! What the engine loads is trusted as the agent itself is. So the folder belongs to the agent's user alone, and code is
 //! loaded only if it has the digest that was written down when it was made.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -10,7 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
 use spiderpool_engine::REVISION;
@@ -23,6 +24,13 @@ use crate::inspect::digest;
 
 /// How long compiling may take. JavaScript's runtime takes 10 s.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long code is kept after it was last loaded. Making it again takes a second or so; keeping that of every build of
+/// a policy that somebody works on fills a disk.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How the names of folders begin in which code is made.
+const WORK: &str = "compiling-";
 
 /// Compiled components.
 #[derive(Clone, Debug)]
@@ -51,7 +59,24 @@ impl CodeCache {
             let close = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
             close.map_err(|error| failed(error.to_string(), "chmod 700 it"))?;
         }
-        Ok(Self { folder, compiler, timeout: TIMEOUT })
+        let cache = Self { folder, compiler, timeout: TIMEOUT };
+        cache.prune();
+        Ok(cache)
+    }
+
+    /// Removes what was not loaded for long, and the working folders of those who died while they compiled.
+    fn prune(&self) {
+        let ours = |path: &Path| {
+            let extension = path.extension().unwrap_or_default();
+            extension == "cwasm" || extension == "blake3" || path.file_name().is_some_and(is_work)
+        };
+        let age = |entry: &fs::DirEntry| entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for path in entries.filter(|entry| age(entry) > Some(KEPT)).map(|entry| entry.path()).filter(|path| ours(path))
+        {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            debug!(path = %path.display(), ?removed, "compiled policy was not used for long");
+        }
     }
 
     /// The native code of the component with this digest, made if it is not there yet.
@@ -60,6 +85,7 @@ impl CodeCache {
         let code = self.folder.join(name.trim_start_matches("sha256:")).with_extension("cwasm");
         let seal = code.with_extension("blake3");
         if let Some(component) = sealed(engine, &code, &seal) {
+            used(&[&code, &seal]);
             return Ok(component);
         }
         self.compile(wasm, &code, &seal)?;
@@ -71,7 +97,7 @@ impl CodeCache {
     fn compile(&self, wasm: &[u8], code: &Path, seal: &Path) -> Result<(), LoadError> {
         let failed = |error: std::io::Error| LoadError::Compile(format!("{}: {error}", self.folder.display()));
         let begun = Instant::now();
-        let work = tempfile::tempdir_in(&self.folder).map_err(failed)?;
+        let work = tempfile::Builder::new().prefix(WORK).tempdir_in(&self.folder).map_err(failed)?;
         let (input, output) = (work.path().join("policy.wasm"), work.path().join("policy.cwasm"));
         fs::write(&input, wasm).map_err(failed)?;
         self.run(work.path(), &input, &output)?;
@@ -130,6 +156,18 @@ fn ended(name: &str, status: ExitStatus, words: &Path) -> String {
             "it takes too much memory; make it smaller".into()
         }
         _ => format!("{name} ended with {status}: {said}"),
+    }
+}
+
+fn is_work(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(WORK.as_bytes())
+}
+
+/// Notes for [`CodeCache::prune`] that files are needed.
+fn used(files: &[&Path]) {
+    for file in files {
+        let noted = fs::File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+        noted.unwrap_or_else(|error| debug!(%error, file = %file.display(), "cannot note that code is used"));
     }
 }
 

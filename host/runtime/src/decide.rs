@@ -6,7 +6,7 @@ use spiderpool_crd::policy::ExtensionPoint;
 use spiderpool_wire::explain::{DemandExplanation, Explanation};
 use tracing::{info, warn};
 
-use crate::bindings::{Admitted, Context, Judged, Refusal, RefusalKind, Step};
+use crate::bindings::{Admitted, Context, Judged, Refusal, Step};
 use crate::case::{self, Case};
 use crate::conv;
 use crate::decision::{DecideCause, DecideError, Decision, PlannedStep, Question};
@@ -152,8 +152,7 @@ fn note(policy: &Policy, same: bool) {
 }
 
 fn refused(policy: &Policy, Refusal { kind, message }: Refusal) -> DecideCause {
-    let exhausted = matches!(kind, RefusalKind::Exhausted);
-    DecideCause::Refused { policy: policy.name().to_owned(), exhausted, message }
+    DecideCause::Refused { policy: policy.name().to_owned(), kind, message }
 }
 
 fn judged(case: &Case, question: &Question) -> Judged {

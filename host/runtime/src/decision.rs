@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spiderpool_ip::Family;
 use spiderpool_wire::explain::Explanation;
 
-use crate::bindings::{Cni, Context};
+use crate::bindings::{Cni, Context, RefusalKind};
 use crate::failure::CallFailure;
 use crate::pools::PoolIndex;
 
@@ -91,8 +91,8 @@ pub enum DecideCause {
     Refused {
         /// Which policy.
         policy: String,
-        /// Whether it is for lack of addresses only, so that the same request may succeed later.
-        exhausted: bool,
+        /// Which rule failed; [`RefusalKind::Exhausted`] alone may succeed later as it is.
+        kind: RefusalKind,
         /// Its sentence.
         message: String,
     },

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use spiderpool_crd::SpiderPolicySpec;
-use spiderpool_crd::policy::{BUILT_IN_ORDER, PolicySource as Source};
+use spiderpool_crd::policy::{BUILT_IN_ORDER, ExtensionPoint, PolicySource as Source};
 use spiderpool_wire::summary::PolicySummary;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -23,8 +23,12 @@ use crate::loaded::Policy;
 use crate::metrics::Metrics;
 use crate::set::{Candidate, PolicySet};
 
-/// Files of the built-in policies, in the folder given to [`HostConfig`].
-const BUILT_IN: [&str; 3] = ["builtin-allocation", "builtin-affinity", "builtin-validation"];
+/// Files of the built-in policies, in the folder given to [`HostConfig`], and what each is asked.
+const BUILT_IN: [(&str, ExtensionPoint); 3] = [
+    ("builtin-allocation", ExtensionPoint::Allocation),
+    ("builtin-affinity", ExtensionPoint::Affinity),
+    ("builtin-validation", ExtensionPoint::Validation),
+];
 
 /// Decisions at once. Each holds at most one instance; loading and shadows take some of the others.
 const DECISIONS: usize = SLOTS / 2;
@@ -80,10 +84,11 @@ impl PolicyHost {
             limits,
             metrics: Metrics::default(),
         };
-        let load = |name: &str| {
+        let load = |(name, point): (&str, ExtensionPoint)| {
             let path = builtin_policies.join(name).with_extension("wasm");
             let file = Source::File(format!("{name}.wasm"));
-            let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, ..SpiderPolicySpec::new(file) };
+            let extension_points = Some(vec![point]);
+            let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, extension_points, ..SpiderPolicySpec::new(file) };
             let source = PolicySource { name: name.to_owned(), spec, folder: builtin_policies.clone() };
             loader.load(&source).map(Arc::new).map_err(|cause| HostError::BuiltIn { path, cause })
         };
@@ -203,5 +208,5 @@ impl PolicyHost {
 }
 
 fn is_built_in(name: &str) -> bool {
-    BUILT_IN.contains(&name)
+    BUILT_IN.iter().any(|(built_in, _)| *built_in == name)
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use spiderpool_runtime::PolicyHost;
 
@@ -84,4 +85,29 @@ fn nothing_is_left_behind_by_compiling() {
     let strange = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let strange: Vec<String> = strange.filter(|name| !name.ends_with(".cwasm") && !name.ends_with(".blake3")).collect();
     assert_eq!(strange, Vec::<String>::new());
+}
+
+#[test]
+fn code_that_nobody_loaded_for_long_is_removed() {
+    let place = Place::new();
+    let cache = place.path().join("cache");
+    let age = |path: &Path| {
+        let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
+        fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    };
+    let (unused, dead, strange) = (cache.join("0123.cwasm"), cache.join("compiling-1"), cache.join("letter.txt"));
+    fs::write(&unused, "code").unwrap();
+    fs::write(&strange, "whoever put this here wants it back").unwrap();
+    fs::create_dir(&dead).unwrap();
+    fs::write(dead.join("policy.wasm"), "half").unwrap();
+    let used = code(place.path()).into_iter().find(|path| *path != unused).unwrap();
+    // Opening notes that the built-in ones are used, so that the next opening finds only the others old.
+    PolicyHost::open(config(place.path())).unwrap();
+    [&unused, &dead, &strange].into_iter().for_each(|path| age(path));
+    PolicyHost::open(config(place.path())).unwrap();
+    assert!(used.exists() && strange.exists() && !unused.exists() && !dead.exists());
+    age(&used);
+    PolicyHost::open(config(place.path())).unwrap();
+    let fresh = fs::metadata(&used).unwrap().modified().unwrap().elapsed().unwrap();
+    assert!(fresh < Duration::from_secs(24 * 3600), "made again and noted: {fresh:?}");
 }

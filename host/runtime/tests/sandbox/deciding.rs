@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 use spiderpool_crd::SpiderIPPool;
 use spiderpool_ip::{Family, IpSet};
+use spiderpool_runtime::types::RefusalKind;
 use spiderpool_runtime::{
     DecideCause, DecideError, Decision, HostConfig, PolicyHost, PoolIndex, Question, Room, types,
 };
@@ -172,11 +173,12 @@ fn one_family_without_a_pool_stops_the_other_too() {
 #[test]
 fn a_refusal_of_the_allocation_policy_is_told_apart_by_whether_to_try_again() {
     let (cause, _) = refused(&naming(json!({"ipv4": "red-1"})));
-    assert!(matches!(&cause, DecideCause::Refused { policy, exhausted: false, .. } if policy == "builtin-allocation"));
+    assert!(matches!(&cause, DecideCause::Refused { policy, kind: RefusalKind::Malformed(key), .. }
+        if policy == "builtin-allocation" && key == "ipam.spidernet.io/ippool"));
     let mut full = naming(json!({"ipv4": ["red-1"]}));
     full.room = Box::new(|_| Room { total: 11, free: 0 });
     let (cause, text) = refused(&full);
-    assert!(matches!(cause, DecideCause::Refused { exhausted: true, .. }), "{cause:?}");
+    assert!(matches!(cause, DecideCause::Refused { kind: RefusalKind::Exhausted, .. }), "{cause:?}");
     assert!(text.contains("red-1: all 11 addresses of the pool are in use"), "{text}");
 }
 

@@ -1,11 +1,11 @@
 //! What is accepted as a policy, and how a refusal reads.
 
 use serde_json::json;
-use spiderpool_runtime::inspect;
+use spiderpool_runtime::{PolicyHost, inspect};
 use spiderpool_wire::summary::PolicyPhase;
 
 use crate::guest::{self, affinity_module, component, contract};
-use crate::place::Place;
+use crate::place::{Place, config};
 
 /// The component is refused for `expected`, and nothing else changes.
 #[track_caller]
@@ -189,4 +189,13 @@ fn inspecting_tells_what_a_component_is() {
     assert_eq!((inspection.imports.len(), inspection.problem), (0, None));
     assert_eq!(inspection.contract_version.as_deref(), Some("0.1.0"));
     assert!(inspection.digest.starts_with("sha256:") && inspection.digest.len() == 71);
+}
+
+#[test]
+fn a_built_in_policy_must_answer_what_its_name_says() {
+    let place = Place::new();
+    let wrong = place.path().join("builtin/builtin-affinity.wasm");
+    std::fs::write(&wrong, guest::validation("")).unwrap();
+    let error = PolicyHost::open(config(place.path())).map(drop).unwrap_err().to_string();
+    assert!(error.contains("builtin-affinity.wasm") && error.contains("does not export affinity"), "{error}");
 }
