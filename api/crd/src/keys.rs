@@ -42,6 +42,12 @@ pub const ANNOTATION_NETWORK_RESOURCE_INJECT: &str = "cni.spidernet.io/network-r
 /// Set by KubeVirt on the pod that a virtual machine migrates to; it shares the address of the old one.
 pub const ANNOTATION_KUBEVIRT_MIGRATION: &str = "kubevirt.io/migrationJobName";
 
+// === Annotations of controllers above pods ===
+
+/// For how long addresses of a pod outlive it, unless another rule keeps them: a duration such as `30s`, `10m`, `24h` or
+/// `7d`. Of several controllers above a pod the nearest with the annotation counts.
+pub const ANNOTATION_RETAIN: &str = "ipam.spidernet.io/retain";
+
 // === Annotations of namespaces ===
 
 /// Default IPv4 pools of the namespace: a JSON array of names, wildcards are allowed.

@@ -104,6 +104,8 @@ pub enum ExtensionPoint {
     Affinity,
     /// Whether an object may be created or changed. All must allow.
     Validation,
+    /// Who keeps addresses. One policy is in force.
+    Retention,
 }
 
 /// Whose requests a policy is asked about. Both must match where both are given.
@@ -229,7 +231,7 @@ mod tests {
         let stored = json!({
             "source": {"configMap": {"namespace": "net", "name": "policies", "key": "rack.wasm"}},
             "digest": format!("sha256:{}", "0".repeat(64)),
-            "extensionPoints": ["allocation", "affinity", "validation"],
+            "extensionPoints": ["allocation", "affinity", "validation", "retention"],
             "order": 7,
             "replaces": ["affinity"],
             "scope": {"namespaceSelector": {"matchLabels": {"team": "a"}}, "podSelector": {}},

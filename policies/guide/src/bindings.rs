@@ -77,6 +77,19 @@ pub mod allocation {
     pub use self::exports::spiderpool::policy::allocation::*;
 }
 
+/// Keeping and releasing addresses.
+pub mod retention {
+    bind! {
+        "retention-alone",
+        "package spiderpool:guide; world retention-alone { export spiderpool:policy/retention@0.1.0; }",
+        with: { "spiderpool:policy/types@0.1.0": crate::bindings::types },
+        pub_export_macro: true,
+        export_macro_name: "export_retention_interface",
+        default_bindings_module: "spiderpool_policy_guide::bindings::retention",
+    }
+    pub use self::exports::spiderpool::policy::retention::*;
+}
+
 /// Reviewing objects.
 pub mod validation {
     bind! {

@@ -48,3 +48,15 @@ macro_rules! export_validation_policy {
         $crate::bindings::validation::export_validation_interface!($policy);
     };
 }
+
+/// Exports `settings` and `retention`; the type implements [`Settings`](crate::Settings) and
+/// [`Retention`](crate::Retention).
+#[macro_export]
+macro_rules! export_retention_policy {
+    ($policy:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::settings::export_settings_interface!($policy);
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::retention::export_retention_interface!($policy);
+    };
+}

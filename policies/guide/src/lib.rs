@@ -1,7 +1,7 @@
 //! What an author of a policy needs.
 //!
 //! A policy is a pure function that answers one question about addresses: may this pool serve this pod, from where does
-//! this pod get its addresses, may this object be created. It is compiled to a WebAssembly component and sees nothing
+//! this pod get its addresses, may this object be created, who keeps addresses. It is compiled to a WebAssembly component and sees nothing
 //! but its arguments: no files, no network, no clock. Spiderpool's own decisions are policies of this kind, and yours
 //! take their place beside them or instead of them while everything runs.
 //!
@@ -97,6 +97,7 @@
 //! | from where, and in which order | [`Settings`], [`Allocation`] | [`export_allocation_policy!`] |
 //! | both | [`Settings`], [`Affinity`], [`Allocation`] | [`export_placement_policy!`] |
 //! | may this object be created, changed, deleted | [`Settings`], [`Validation`] | [`export_validation_policy!`] |
+//! | who keeps addresses | [`Settings`], [`Retention`] | [`export_retention_policy!`] |
 
 pub mod address;
 #[cfg(target_arch = "wasm32")]
@@ -112,9 +113,10 @@ pub mod selector;
 
 pub use crate::bindings::affinity::Guest as Affinity;
 pub use crate::bindings::allocation::Guest as Allocation;
+pub use crate::bindings::retention::Guest as Retention;
 pub use crate::bindings::settings::Guest as Settings;
 pub use crate::bindings::validation::Guest as Validation;
-pub use crate::bindings::{affinity, allocation, settings, types, validation};
+pub use crate::bindings::{affinity, allocation, retention, settings, types, validation};
 
 /// Leaves a value to the end of the call. In the sandbox nothing gives memory back, and walking through thousands of
 /// pools only to say so is a good part of a call's time; natively this is `drop`.

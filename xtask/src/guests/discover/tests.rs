@@ -40,7 +40,14 @@ fn names_that_collide_or_claim_to_be_built_in_are_refused() {
 fn every_guest_of_this_repository_says_its_name() {
     let workspace = Workspace::load().expect("the workspace");
     let guests = guests(&workspace, &[]).expect("guests");
-    for name in ["builtin-affinity", "builtin-allocation", "builtin-validation", "rack-and-octet", "misbehave"] {
+    for name in [
+        "builtin-affinity",
+        "builtin-allocation",
+        "builtin-retention",
+        "builtin-validation",
+        "rack-and-octet",
+        "misbehave",
+    ] {
         assert!(names(&guests).contains(&name), "{name} is missing");
     }
 }
