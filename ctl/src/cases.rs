@@ -11,10 +11,12 @@
 
 mod ask;
 mod compare;
+mod departure;
 mod expectation;
 mod format;
 mod manifest;
 mod question;
+mod retention;
 
 use std::fmt;
 use std::fs;
@@ -22,11 +24,12 @@ use std::path::{Path, PathBuf};
 
 pub use compare::{Comparison, Complaint, Refusal, compare_placement, compare_problems, compare_review, not_in_force};
 pub use expectation::{
-    CauseExpectation, ChoiceExpectation, EndExpectation, PlacementExpectation, ProblemExpectation, RefusalExpectation,
-    ReviewExpectation, StepExpectation, VerdictExpectation,
+    CauseExpectation, ChoiceExpectation, EndExpectation, FateExpectation, PlacementExpectation, ProblemExpectation,
+    RefusalExpectation, RetentionExpectation, ReviewExpectation, StepExpectation, VerdictExpectation,
 };
 pub use format::{CaseFile, Operation, PolicyUnderTest};
 pub use question::{Case, Placement, Question, Review};
+pub use retention::compare_retention;
 
 /// A case file that cannot be read: where, what is wrong, what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use spiderpool_ctl::cases::{self, CaseFile};
 
-const FOLDERS: [&str; 4] = [
+const FOLDERS: [&str; 5] = [
     "policies/affinity/cases",
     "policies/allocation/cases",
     "policies/validation/cases",
+    "policies/retention/cases",
     "policies/examples/rack-and-octet/cases",
 ];
 

@@ -60,6 +60,11 @@ fn the_validation_cases_pass() {
 }
 
 #[test]
+fn the_retention_cases_pass() {
+    all_cases_pass("policies/retention/cases", Some("builtin-retention"));
+}
+
+#[test]
 fn the_example_passes_its_cases() {
     all_cases_pass("policies/examples/rack-and-octet/cases", Some("rack-and-octet"));
 }

@@ -59,9 +59,12 @@ fn policies_are_listed_with_what_they_are_asked_for_and_why_they_are_not() {
     host.wait_for("the bad one is listed", || said(&host.ctl(&["policy", "list"])).contains("junk"));
     let rows = table(&host, &["policy", "list"]);
     assert_eq!(rows[0].join(" "), "NAME ORDER PHASE ASKED FOR MODE ON FAILURE CONTRACT DIGEST");
-    for (name, point) in
-        [("builtin-affinity", "affinity"), ("builtin-allocation", "allocation"), ("builtin-validation", "validation")]
-    {
+    for (name, point) in [
+        ("builtin-affinity", "affinity"),
+        ("builtin-allocation", "allocation"),
+        ("builtin-retention", "retention"),
+        ("builtin-validation", "validation"),
+    ] {
         let row = rows.iter().find(|row| row.first().is_some_and(|first| first == name)).expect(name);
         assert_eq!(row[1..4], ["1000", "Ready", point], "{row:?}");
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,16 +12,18 @@ use spiderpool_policy_affinity::BuiltinAffinity;
 use spiderpool_policy_allocation::BuiltinAllocation;
 use spiderpool_policy_guide::affinity::{Nic, Subject, Verdict};
 use spiderpool_policy_guide::allocation::{Admitted, Demand, Judged, Request, Step};
+use spiderpool_policy_guide::retention::Fate as NativeFate;
 use spiderpool_policy_guide::types::Pool;
 use spiderpool_policy_guide::validation::{Cause, Facts, Outcome, Proposal};
-use spiderpool_policy_guide::{Affinity, Allocation, Validation};
+use spiderpool_policy_guide::{Affinity, Allocation, Retention as _, Validation};
+use spiderpool_policy_retention::BuiltinRetention;
 use spiderpool_policy_validation::BuiltinValidation;
-use spiderpool_runtime::{DecideCause, HostConfig, PolicyHost, Question, ReviewError, conv};
+use spiderpool_runtime::{DecideCause, Fate, HostConfig, PolicyHost, Question, Retention, ReviewError, conv};
 use spiderpool_tests::Dist;
 use spiderpool_wire::explain::{DemandExplanation, Verdict as Explained};
 
 const FOLDERS: [&str; 4] = ["affinity", "allocation", "validation", "examples/rack-and-octet"];
-/// The built-in policies have no settings.
+/// The policies about placements and reviews have no settings.
 const SETTINGS: &str = "{}";
 
 /// The built-in policies in the sandbox.
@@ -42,6 +45,34 @@ fn every_question(mut ask: impl FnMut(&str, CaseQuestion) -> bool) -> usize {
         }
     }
     asked
+}
+
+#[test]
+fn retentions_agree() {
+    let dist = Dist::find();
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let mut asked = 0;
+    for file in cases::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/retention/cases")).expect("cases")
+    {
+        for case in file.cases {
+            let CaseQuestion::Departure(departure, _) = case.question else { continue };
+            let compiler = dist.bin("spiderpool-policy-compiler");
+            let mut config = HostConfig::new(dist.policies(), cache.path().to_owned(), compiler);
+            config.retention = case.settings.unwrap_or_default();
+            let settings = serde_json::Value::Object(config.retention.clone()).to_string();
+            let host = PolicyHost::open(config).expect("the policies load");
+            let Retention { fate, message, failure, .. } = host.policies().retain(&departure).expect("a policy");
+            let native = BuiltinRetention::keep(settings, mirrored(&departure.holder), mirrored(&departure.event));
+            let native_fate = match native.fate {
+                NativeFate::Keep => Fate::Keep,
+                NativeFate::Release => Fate::Release,
+                NativeFate::ReleaseAfter(milliseconds) => Fate::ReleaseAfter(Duration::from_millis(milliseconds)),
+            };
+            assert_eq!((native_fate, native.message, None), (fate, message, failure), "{}", case.name);
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked} departures are no table");
 }
 
 /// The same record on the other side of the contract; both sides write the same JSON.

@@ -40,22 +40,15 @@ impl Placement {
     }
 
     /// With the labels that Kubernetes puts on every namespace and node.
-    fn context(&self) -> types::Context {
+    pub(super) fn context(&self) -> types::Context {
         let Self { pod, moment, scene, .. } = self;
         let metadata = &pod.metadata;
-        let namespace = metadata.namespace.as_deref().unwrap_or("default");
+        let namespace = namespace(metadata);
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
         let of_namespace = scene.objects.namespaces.get(namespace).map(|object| &object.metadata);
         let of_node = scene.objects.nodes.get(node).map(|object| &object.metadata);
         types::Context {
-            pod: types::Pod {
-                namespace: namespace.to_owned(),
-                name: metadata.name.clone().unwrap_or_else(|| "pod".to_owned()),
-                uid: metadata.uid.clone().unwrap_or_default(),
-                labels: conv::labels(metadata.labels.as_ref()),
-                annotations: conv::pairs(metadata.annotations.as_ref()),
-                owners: owners(metadata),
-            },
+            pod: self::pod(metadata),
             namespace: types::Namespace {
                 name: namespace.to_owned(),
                 labels: labels(of_namespace, "kubernetes.io/metadata.name", namespace),
@@ -142,6 +135,22 @@ impl Scene {
         let all = self.objects.subnets.iter();
         all.filter_map(|(name, subnet)| Some((name, subnet.spec.cidr().ok()?, subnet.spec.space().ok()?))).collect()
     }
+}
+
+/// A pod, of whose name everything may be left out.
+pub(super) fn pod(metadata: &ObjectMeta) -> types::Pod {
+    types::Pod {
+        namespace: namespace(metadata).to_owned(),
+        name: metadata.name.clone().unwrap_or_else(|| "pod".to_owned()),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        labels: conv::labels(metadata.labels.as_ref()),
+        annotations: conv::pairs(metadata.annotations.as_ref()),
+        owners: owners(metadata),
+    }
+}
+
+fn namespace(metadata: &ObjectMeta) -> &str {
+    metadata.namespace.as_deref().unwrap_or("default")
 }
 
 fn first_family(object: &Value) -> Option<Family> {

@@ -75,7 +75,7 @@ impl Comparison {
         self.actual.push('\n');
     }
 
-    fn check(&mut self, holds: bool, expected: &str, actual: &str) {
+    pub(super) fn check(&mut self, holds: bool, expected: &str, actual: &str) {
         if holds { self.both(expected) } else { self.differ(expected, actual) }
     }
 }

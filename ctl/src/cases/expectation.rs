@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -19,6 +20,8 @@ pub(super) struct RawExpectation {
     refusal: Option<RefusalExpectation>,
     allow: Option<Value>,
     deny: Option<Vec<CauseExpectation>>,
+    retention: Option<FateExpectation>,
+    reason: Option<String>,
     settings: Option<Vec<ProblemExpectation>>,
 }
 
@@ -108,6 +111,33 @@ pub struct CauseExpectation {
     pub message: Option<String>,
 }
 
+/// What is expected to become of a pod's addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionExpectation {
+    /// What becomes of them.
+    pub fate: FateExpectation,
+    /// A part of the reason.
+    pub reason: Option<String>,
+}
+
+/// What becomes of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FateExpectation {
+    /// They are kept.
+    Keep,
+    /// They are free.
+    Release,
+    /// They are free after this time.
+    After(#[serde(deserialize_with = "duration")] Duration),
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|error| D::Error::custom(format!("{text:?}: {error}; write for instance 10m")))
+}
+
 /// One problem with the policy's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,12 +151,10 @@ pub struct ProblemExpectation {
 impl RawExpectation {
     /// The expectation of a case about a pod.
     pub(super) fn of_placement(self) -> Result<PlacementExpectation, String> {
-        for (key, given) in
-            [("allow", self.allow.is_some()), ("deny", self.deny.is_some()), ("settings", self.settings.is_some())]
-        {
-            if given {
-                return Err(format!("`{key}` is no answer about a `pod`; expect it in a case without one"));
-            }
+        if let Some(key) = self.first_but(&["verdicts", "plan", "skipped", "refusal"]) {
+            return Err(format!(
+                "`{key}` is no answer about a `pod`; expect it in a case without one, or with an `event`"
+            ));
         }
         let end = match (self.plan, self.refusal) {
             (Some(_), Some(_)) => return Err("a `plan` and a `refusal` cannot both be expected".to_owned()),
@@ -148,14 +176,7 @@ impl RawExpectation {
 
     /// The expectation of a case about an object.
     pub(super) fn of_review(self) -> Result<ReviewExpectation, String> {
-        let placement = [
-            ("verdicts", self.verdicts.is_some()),
-            ("plan", self.plan.is_some()),
-            ("skipped", self.skipped.is_some()),
-            ("refusal", self.refusal.is_some()),
-            ("settings", self.settings.is_some()),
-        ];
-        if let Some((key, _)) = placement.into_iter().find(|(_, given)| *given) {
+        if let Some(key) = self.first_but(&["allow", "deny"]) {
             return Err(format!("`{key}` is no answer to a `review`; write `allow` or `deny`"));
         }
         match (self.allow, self.deny) {
@@ -165,6 +186,31 @@ impl RawExpectation {
             (None, Some(_)) => Err("`deny` is empty; write the causes that are expected".to_owned()),
             _ => Err("write either `allow` or `deny`".to_owned()),
         }
+    }
+
+    /// The expectation of a case about an event.
+    pub(super) fn of_departure(self) -> Result<RetentionExpectation, String> {
+        if let Some(key) = self.first_but(&["retention", "reason"]) {
+            return Err(format!("`{key}` is no answer to an `event`; write `retention`"));
+        }
+        let fate = self.retention.ok_or("write `retention`: `keep`, `release` or `{after: 10m}`")?;
+        Ok(RetentionExpectation { fate, reason: self.reason })
+    }
+
+    /// The first key that is written and not one of these.
+    fn first_but(&self, these: &[&str]) -> Option<&'static str> {
+        let keys = [
+            ("verdicts", self.verdicts.is_some()),
+            ("plan", self.plan.is_some()),
+            ("skipped", self.skipped.is_some()),
+            ("refusal", self.refusal.is_some()),
+            ("allow", self.allow.is_some()),
+            ("deny", self.deny.is_some()),
+            ("retention", self.retention.is_some()),
+            ("reason", self.reason.is_some()),
+            ("settings", self.settings.is_some()),
+        ];
+        keys.into_iter().find(|(key, given)| *given && !these.contains(key)).map(|(key, _)| key)
     }
 
     /// The expectation of a case about neither: the policy's settings.

@@ -12,6 +12,7 @@ use spiderpool_crd::SpiderPolicySpec;
 use spiderpool_ip::{Family, IpRange};
 
 use super::CaseError;
+use super::departure::{RawEvent, RawOwner, RawPodState};
 use super::expectation::RawExpectation;
 use super::manifest::Objects;
 use super::question::Case;
@@ -77,6 +78,11 @@ pub(super) struct RawCase {
     pub(super) interface: Option<String>,
     pub(super) cni: Option<Cni>,
     pub(super) review: Option<RawReview>,
+    pub(super) event: Option<RawEvent>,
+    #[serde(default)]
+    pub(super) owners: Vec<RawOwner>,
+    pub(super) pod_state: Option<RawPodState>,
+    pub(super) migration: Option<String>,
     #[serde(default)]
     pub(super) masters: BTreeMap<String, Vec<IpAddr>>,
     #[serde(default)]

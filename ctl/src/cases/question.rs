@@ -7,9 +7,11 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Map, Value};
 use spiderpool_ip::{Family, IpRange, IpSet};
+use spiderpool_runtime::Departure;
 
 use super::CaseError;
-use super::expectation::{PlacementExpectation, ProblemExpectation, ReviewExpectation};
+use super::departure::departure;
+use super::expectation::{PlacementExpectation, ProblemExpectation, RetentionExpectation, ReviewExpectation};
 use super::format::{Cluster, Cni, Moment, Operation, RawCase, RawReview};
 use super::manifest::{self, Objects};
 
@@ -31,6 +33,8 @@ pub struct Case {
 pub enum Question {
     /// Which addresses may a pod get?
     Placement(Box<Placement>, PlacementExpectation),
+    /// What becomes of a pod's addresses?
+    Departure(Box<Departure>, RetentionExpectation),
     /// May an object be?
     Review(Box<Review>, ReviewExpectation),
     /// The policy does not take its settings, for these problems.
@@ -85,6 +89,9 @@ impl Case {
         let scene = Scene::new(cluster, objects, &raw.used).map_err(|problem| at(line, problem))?;
         let expect_line = raw.expect.referenced.line();
         let expected = raw.expect.value;
+        if raw.event.is_none() && !(raw.owners.is_empty() && raw.pod_state.is_none() && raw.migration.is_none()) {
+            return Err(at(line, "`owners`, `podState` and `migration` are for an `event`; write one".to_owned()));
+        }
         let question = match (raw.pod, raw.review) {
             (Some(pod), None) => {
                 let pod_line = pod.referenced.line();
@@ -96,8 +103,18 @@ impl Case {
                     moment: raw.moment,
                     scene,
                 };
-                let expectation = expected.of_placement().map_err(|problem| at(expect_line, problem))?;
-                Question::Placement(Box::new(placement), expectation)
+                if let Some(event) = raw.event {
+                    let departure = departure(&placement, event, raw.owners, raw.pod_state, raw.migration)
+                        .map_err(|problem| at(pod_line, problem))?;
+                    let expectation = expected.of_departure().map_err(|problem| at(expect_line, problem))?;
+                    Question::Departure(Box::new(departure), expectation)
+                } else {
+                    let expectation = expected.of_placement().map_err(|problem| at(expect_line, problem))?;
+                    Question::Placement(Box::new(placement), expectation)
+                }
+            }
+            (None, _) if raw.event.is_some() => {
+                return Err(at(line, "an `event` happens to a `pod`; write one".to_owned()));
             }
             (None, Some(review)) => {
                 let review = Review::new(review, scene).map_err(|problem| at(line, problem))?;

@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 use super::report::CaseResult;
 use crate::cases::{
     Case, CaseFile, Comparison, Complaint, Placement, PlacementExpectation, PolicyUnderTest, Question, Refusal, Review,
-    ReviewExpectation, compare_placement, compare_problems, compare_review, not_in_force,
+    ReviewExpectation, compare_placement, compare_problems, compare_retention, compare_review, not_in_force,
 };
 use crate::installation;
 
@@ -55,6 +55,12 @@ impl Bench {
             (Question::Settings(expected), refused) => compare_problems(expected, refused.as_deref()),
             (_, Some(reason)) => not_in_force(name, &reason),
             (Question::Placement(placement, expected), None) => return self.place(placement, expected, name).await,
+            (Question::Departure(departure, expected), None) => {
+                let departure = departure.as_ref().clone();
+                let began = Instant::now();
+                let retained = self.host.retain(departure).await;
+                return Ok((began.elapsed(), compare_retention(expected, &retained)));
+            }
             (Question::Review(review, expected), None) => return Ok(self.review(review, expected)),
         };
         Ok((began.elapsed(), comparison))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bindings::{Demand, Judged, Pick, Refusal, Step, Verdict};
+use crate::bindings::{Decision, Demand, Fate, Judged, Pick, Refusal, Step, Verdict};
 use crate::conv;
 use crate::failure::CallFailure;
 use crate::pools::PoolIndex;
@@ -15,6 +15,8 @@ const MAX_RANK: i32 = 1_000_000;
 const MAX_DEMANDS: usize = 64;
 /// Addresses that `exactly` may name.
 const MAX_EXACTLY: usize = 64;
+/// The longest time after which addresses may be released, in milliseconds: ten years.
+const MAX_RELEASE_AFTER: u64 = 315_360_000_000;
 
 fn wrong<T>(what: String) -> Result<T, CallFailure> {
     Err(CallFailure::Wrong(what))
@@ -101,6 +103,17 @@ pub(crate) fn steps(steps: Vec<Step>, judged: &[Judged], pools: &PoolIndex) -> R
         }
     }
     Ok(steps)
+}
+
+/// A time that somebody may live to see, and a sentence of bearable length.
+pub(crate) fn decision(decision: Decision) -> Result<Decision, CallFailure> {
+    message(&decision.message)?;
+    match decision.fate {
+        Fate::ReleaseAfter(time) if time > MAX_RELEASE_AFTER => {
+            wrong(format!("a release after {time} milliseconds; at most {MAX_RELEASE_AFTER} (ten years) are allowed"))
+        }
+        Fate::Keep | Fate::Release | Fate::ReleaseAfter(_) => Ok(decision),
+    }
 }
 
 fn pick(pick: &Pick, pool: &str, pools: &PoolIndex) -> Result<(), CallFailure> {

@@ -8,6 +8,7 @@ mod generated {
             world host {
                 include spiderpool:policy/placement-policy@0.1.0;
                 include spiderpool:policy/validation-policy@0.1.0;
+                include spiderpool:policy/retention-policy@0.1.0;
             }",
         world: "spiderpool:host/host",
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
@@ -17,6 +18,10 @@ mod generated {
 pub use generated::exports::spiderpool::policy::affinity::{Nic, Reason, ReasonKind, Subject, Verdict};
 pub use generated::exports::spiderpool::policy::allocation::{
     Admitted, Choice, Cni, Demand, Judged, Pick, Refusal, RefusalKind, Request, Skipped, Source, Step,
+};
+pub(crate) use generated::exports::spiderpool::policy::retention::{Decision, Fate};
+pub use generated::exports::spiderpool::policy::retention::{
+    Event, Finding, FoundOwner, Holder, LookedUp, Ordinals, PodState,
 };
 pub use generated::exports::spiderpool::policy::settings::Problem;
 pub use generated::exports::spiderpool::policy::validation::{

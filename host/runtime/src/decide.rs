@@ -144,7 +144,7 @@ fn nobody() -> DecideCause {
     )
 }
 
-fn note(policy: &Policy, same: bool) {
+pub(crate) fn note(policy: &Policy, same: bool) {
     if !same {
         policy.count_difference();
         info!(policy = policy.name(), "a shadow policy would have decided otherwise");

@@ -114,7 +114,9 @@ pub enum LoadError {
     #[error("it imports {0}; policies get everything as arguments and import nothing but types: build it without WASI")]
     Import(String),
     /// Nothing that is known is exported.
-    #[error("it exports no interface of spiderpool:policy (found: {found}); export affinity, allocation or validation")]
+    #[error(
+        "it exports no interface of spiderpool:policy (found: {found}); export affinity, allocation, validation or retention"
+    )]
     NoExport {
         /// What it exports.
         found: String,
@@ -201,11 +203,18 @@ pub enum HostError {
     #[error("the WebAssembly engine does not start: {0}")]
     Engine(String),
     /// A built-in policy cannot be used.
-    #[error("built-in policy {}: {cause}; install spiderpool's policies/ folder, or name it with --builtin-policies", .path.display())]
+    #[error("built-in policy {}: {cause}; {}", .path.display(), built_in_remedy(.cause))]
     BuiltIn {
         /// Its file.
         path: PathBuf,
         /// What is wrong.
         cause: LoadError,
     },
+}
+
+fn built_in_remedy(cause: &LoadError) -> &'static str {
+    match cause {
+        LoadError::Settings(_) => "correct them in the agent's configuration",
+        _ => "install spiderpool's policies/ folder, or name it with --builtin-policies",
+    }
 }

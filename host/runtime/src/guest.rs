@@ -9,7 +9,8 @@ use wasmtime::component::{
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::bindings::{
-    Cni, Context, Demand, Facts, Judged, Nic, Outcome, Pool, Problem, Proposal, Refusal, Step, Verdict,
+    Cni, Context, Decision, Demand, Event, Facts, Holder, Judged, Nic, Outcome, Pool, Problem, Proposal, Refusal, Step,
+    Verdict,
 };
 use crate::engine::{Bounds, SLOTS, Sandbox, set_deadline};
 use crate::failure::{CallFailure, LoadError};
@@ -60,6 +61,7 @@ function!(Judge, "affinity", "judge", (&'a str, Subject<'a>, &'a [&'a Pool]), Ve
 function!(Candidates, "allocation", "candidates", (&'a str, Request<'a>), Result<Vec<Demand>, Refusal>);
 function!(Arrange, "allocation", "arrange", (&'a str, Request<'a>, &'a [Judged]), Result<Vec<Step>, Refusal>);
 function!(Review, "validation", "review", (&'a str, &'a Proposal, &'a Facts), Outcome);
+function!(Keep, "retention", "keep", (&'a str, &'a Holder, &'a Event), Decision);
 
 /// Where a component exports a function that was seen to have the contract's shape.
 pub(crate) struct Export<F> {
@@ -77,6 +79,7 @@ pub(crate) struct Guest {
     pub(crate) candidates: Option<Export<Candidates>>,
     pub(crate) arrange: Option<Export<Arrange>>,
     pub(crate) review: Option<Export<Review>>,
+    pub(crate) keep: Option<Export<Keep>>,
 }
 
 impl Guest {
@@ -98,6 +101,7 @@ impl Guest {
             candidates: None,
             arrange: None,
             review: None,
+            keep: None,
         };
         let _running = sandbox.enter();
         let (mut store, instance) = guest.start(limits)?;
@@ -107,6 +111,7 @@ impl Guest {
         guest.candidates = finder.find()?;
         guest.arrange = finder.find()?;
         guest.review = finder.find()?;
+        guest.keep = finder.find()?;
         Ok(guest)
     }
 

@@ -1,16 +1,19 @@
 //! The policy host: the policies in force, and who may ask them.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
+use serde_json::{Map, Value};
 use spiderpool_crd::SpiderPolicySpec;
 use spiderpool_crd::policy::{BUILT_IN_ORDER, ExtensionPoint, PolicySource as Source};
 use spiderpool_wire::summary::PolicySummary;
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tracing::{info, warn};
 
 use crate::compile::CodeCache;
@@ -21,13 +24,15 @@ use crate::limits::Limits;
 use crate::load::{self, Loader, PolicySource};
 use crate::loaded::Policy;
 use crate::metrics::Metrics;
+use crate::retain::{Departure, RetainError, Retention};
 use crate::set::{Candidate, PolicySet};
 
 /// Files of the built-in policies, in the folder given to [`HostConfig`], and what each is asked.
-const BUILT_IN: [(&str, ExtensionPoint); 3] = [
+const BUILT_IN: [(&str, ExtensionPoint); 4] = [
     ("builtin-allocation", ExtensionPoint::Allocation),
     ("builtin-affinity", ExtensionPoint::Affinity),
     ("builtin-validation", ExtensionPoint::Validation),
+    ("builtin-retention", ExtensionPoint::Retention),
 ];
 
 /// Decisions at once. Each holds at most one instance; loading and shadows take some of the others.
@@ -47,13 +52,16 @@ pub struct HostConfig {
     pub compiler: PathBuf,
     /// Bounds of calls, where a SpiderPolicy does not ask for others.
     pub limits: Limits,
+    /// Settings of `builtin-retention`, which it judges like any policy judges its own; empty for its defaults. The other
+    /// built-in policies have none.
+    pub retention: Map<String, Value>,
 }
 
 impl HostConfig {
-    /// A configuration with the default limits.
+    /// A configuration with the default limits and settings.
     #[must_use]
     pub fn new(builtin_policies: PathBuf, cache: PathBuf, compiler: PathBuf) -> Self {
-        Self { builtin_policies, cache, compiler, limits: Limits::default() }
+        Self { builtin_policies, cache, compiler, limits: Limits::default(), retention: Map::new() }
     }
 }
 
@@ -75,9 +83,9 @@ impl PolicyHost {
     /// Starts the engine and loads the built-in policies.
     ///
     /// # Errors
-    /// The engine does not start, a folder cannot be used, or a built-in policy is missing or broken.
+    /// The engine does not start, a folder cannot be used, or a built-in policy is missing, broken or rejects its settings.
     pub fn open(config: HostConfig) -> Result<Self, HostError> {
-        let HostConfig { builtin_policies, cache, compiler, limits } = config;
+        let HostConfig { builtin_policies, cache, compiler, limits, mut retention } = config;
         let loader = Loader {
             sandbox: Sandbox::new()?,
             cache: CodeCache::open(cache, compiler)?,
@@ -88,7 +96,9 @@ impl PolicyHost {
             let path = builtin_policies.join(name).with_extension("wasm");
             let file = Source::File(format!("{name}.wasm"));
             let extension_points = Some(vec![point]);
-            let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, extension_points, ..SpiderPolicySpec::new(file) };
+            let settings = if point == ExtensionPoint::Retention { mem::take(&mut retention) } else { Map::new() };
+            let defaults = SpiderPolicySpec::new(file);
+            let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, extension_points, settings, ..defaults };
             let source = PolicySource { name: name.to_owned(), spec, folder: builtin_policies.clone() };
             loader.load(&source).map(Arc::new).map_err(|cause| HostError::BuiltIn { path, cause })
         };
@@ -177,31 +187,53 @@ impl PolicyHost {
     /// # Errors
     /// See [`DecideError`].
     pub async fn decide(&self, question: Question) -> Result<Decision, DecideError> {
+        let decided = self.ask(question, PolicySet::decide, PolicySet::compare_shadows).await;
+        decided.unwrap_or_else(|panic| Err(DecideError::host(format!("a decision failed: {panic}"))))
+    }
+
+    /// Decides what becomes of a pod's addresses, on a thread that may block.
+    ///
+    /// # Errors
+    /// See [`RetainError`].
+    pub async fn retain(&self, departure: Departure) -> Result<Retention, RetainError> {
+        let decided = self.ask(departure, PolicySet::retain, PolicySet::compare_retention).await;
+        decided.unwrap_or_else(|panic| Err(RetainError::Host(panic.to_string())))
+    }
+
+    /// Asks the policies in force, when there is room, and has the shadows compared with what they say.
+    async fn ask<Q, A, E>(
+        &self,
+        question: Q,
+        ask: fn(&PolicySet, &Q) -> Result<A, E>,
+        compare: fn(&PolicySet, &Q, &A),
+    ) -> Result<Result<A, E>, JoinError>
+    where
+        Q: Send + 'static,
+        A: Clone + Send + 'static,
+        E: Send + 'static,
+    {
         let permit = Arc::clone(&self.0.decisions).acquire_owned().await;
         let policies = self.policies();
-        let decided = tokio::task::spawn_blocking(move || {
-            let decision = policies.decide(&question);
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = ask(&policies, &question);
             drop(permit);
-            (decision, policies.has_shadows().then_some((policies, question)))
+            (answer, policies.has_shadows().then_some((policies, question)))
         });
-        match decided.await {
-            Ok((decision, shadows)) => {
-                if let (Ok(decision), Some((policies, question))) = (&decision, shadows) {
-                    self.compare(policies, question, decision.clone());
-                }
-                decision
-            }
-            Err(panic) => Err(DecideError::host(format!("a decision failed: {panic}"))),
+        let (answer, shadows) = asked.await?;
+        if let (Ok(answer), Some((policies, question))) = (&answer, shadows) {
+            let answer = answer.clone();
+            self.afterwards(move || compare(&policies, &question, &answer));
         }
+        Ok(answer)
     }
 
     /// Asks the shadow policies after the fact, if there is room; a decision never waits for them.
-    fn compare(&self, policies: Arc<PolicySet>, question: Question, decision: Decision) {
+    fn afterwards(&self, compare: impl FnOnce() + Send + 'static) {
         let Ok(permit) = Arc::clone(&self.0.comparisons).try_acquire_owned() else {
             return self.0.loader.metrics.count_unasked();
         };
         tokio::task::spawn_blocking(move || {
-            policies.compare_shadows(&question, &decision);
+            compare();
             drop(permit);
         });
     }

@@ -5,6 +5,7 @@
 //! folder, SpiderPolicy ─→ PolicyHost::apply ──────────────────────────────────→ PolicySet ┤ swapped as a whole
 //!                                                                                         ▼
 //! Question ─→ candidates ─→ pools ─→ judge, judge, … ─→ arrange ─→ Decision    Review ─→ review, review, … ─→ object
+//!                                                                  Departure ─→ keep ─→ Retention
 //! ```
 //!
 //! * Every call has a fresh instance, fuel, a deadline, a bound of memory and of the answer's size.
@@ -31,6 +32,7 @@ mod load;
 mod loaded;
 mod metrics;
 mod pools;
+mod retain;
 mod review;
 mod set;
 mod trial;
@@ -48,6 +50,7 @@ pub use inspect::{Inspection, Interface, SERVED, inspect};
 pub use limits::Limits;
 pub use load::PolicySource;
 pub use pools::{PoolEntry, PoolIndex};
+pub use retain::{Departure, Fate, RetainError, Retention};
 pub use review::{Review, ReviewError};
 pub use set::PolicySet;
 pub use spiderpool_wire::explain::Explanation;

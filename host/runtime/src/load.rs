@@ -17,7 +17,8 @@ use crate::metrics::Metrics;
 use crate::trial;
 
 /// All extension points, in the order in which people are told of them.
-const POINTS: [ExtensionPoint; 3] = [ExtensionPoint::Allocation, ExtensionPoint::Affinity, ExtensionPoint::Validation];
+const POINTS: [ExtensionPoint; 4] =
+    [ExtensionPoint::Allocation, ExtensionPoint::Affinity, ExtensionPoint::Validation, ExtensionPoint::Retention];
 
 /// A policy that somebody wants in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +113,7 @@ pub(crate) fn interface(point: ExtensionPoint) -> &'static str {
         ExtensionPoint::Allocation => "allocation",
         ExtensionPoint::Affinity => "affinity",
         ExtensionPoint::Validation => "validation",
+        ExtensionPoint::Retention => "retention",
     }
 }
 
@@ -124,6 +126,7 @@ fn points(
         ExtensionPoint::Allocation => guest.candidates.is_some() && guest.arrange.is_some(),
         ExtensionPoint::Affinity => guest.judge.is_some(),
         ExtensionPoint::Validation => guest.review.is_some(),
+        ExtensionPoint::Retention => guest.keep.is_some(),
     };
     let Some(wanted) = &spec.extension_points else {
         let points: BTreeSet<ExtensionPoint> = POINTS.into_iter().filter(has).collect();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use spiderpool_crd::policy::{ExtensionPoint, OnFailure, PolicyMode, PolicyScope};
 
-use crate::bindings::{Context, Demand, Facts, Judged, Outcome, Pool, Proposal, Refusal, Step, Verdict};
+use crate::bindings::{
+    Context, Decision, Demand, Event, Facts, Holder, Judged, Outcome, Pool, Proposal, Refusal, Step, Verdict,
+};
 use crate::failure::{CallFailure, LoadError};
 use crate::guest::{Export, Function, Guest, Request, Subject};
 use crate::inspect::Inspection;
@@ -106,6 +108,11 @@ impl Policy {
     ) -> Result<T, CallFailure> {
         let params = (&*self.settings, proposal, facts);
         self.ask(|guest| &guest.review, params, |(outcome,)| read(outcome))
+    }
+
+    pub(crate) fn keep(&self, holder: &Holder, event: &Event) -> Result<Decision, CallFailure> {
+        let params = (&*self.settings, holder, event);
+        self.ask(|guest| &guest.keep, params, |(decision,)| answer::decision(decision))
     }
 
     fn ask<F: Function, T>(

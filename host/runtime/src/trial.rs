@@ -1,8 +1,8 @@
 //! A small question to each function before a policy comes into force: what fails always fails here.
 
 use crate::bindings::{
-    Admitted, Cidr, Cluster, Cni, Context, Demand, Facts, Family, IpAddress, IpRange, Judged, Moment, Namespace, Nic,
-    Node, Operation, Pod, Pool, Proposal, Source,
+    Admitted, Cidr, Cluster, Cni, Context, Demand, Event, Facts, Family, Holder, IpAddress, IpRange, Judged, Moment,
+    Namespace, Nic, Node, Operation, Pod, PodState, Pool, Proposal, Source,
 };
 use crate::failure::LoadError;
 use crate::guest::{Request, Subject};
@@ -28,6 +28,9 @@ pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
     }
     if policy.points.contains(&ExtensionPoint::Validation) {
         policy.review(&proposal(), &facts(), |_| Ok(())).map_err(failed("validation.review"))?;
+    }
+    if policy.points.contains(&ExtensionPoint::Retention) {
+        policy.keep(&holder(), &Event::Gone).map_err(failed("retention.keep"))?;
     }
     Ok(())
 }
@@ -130,4 +133,8 @@ fn facts() -> Facts {
         guard_deletion: false,
         extra: Vec::new(),
     }
+}
+
+fn holder() -> Holder {
+    Holder { context: context(), state: PodState::Gone, owners: Vec::new(), migration: None, extra: Vec::new() }
 }

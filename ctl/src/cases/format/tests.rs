@@ -1,3 +1,8 @@
+use std::time::Duration;
+
+use spiderpool_runtime::types;
+
+use super::super::expectation::FateExpectation;
 use super::super::question::Question;
 use super::*;
 
@@ -93,6 +98,50 @@ fn questions_and_answers_go_together() {
     refused(
         "cases:\n- name: a\n  pod: {}\n  expect: {refusal: {}}\n- name: a\n  pod: {}\n  expect: {refusal: {}}\n",
         "f.yaml:5: a case named \"a\" stands further up",
+    );
+}
+
+#[test]
+fn an_event_has_facts_of_its_own_and_is_about_a_pod() {
+    let case = |more: &str, expect: &str| format!("cases:\n- name: a\n  {more}\n  expect: {{{expect}}}\n");
+    let file = parse(&case(
+        "pod: {metadata: {name: web-0, namespace: s}}\n  event: removed\n  interface: net1\n  podState: terminating\n  \
+         owners: [{apiVersion: apps/v1, kind: StatefulSet, name: web, uid: u, now: {found: {ordinals: {replicas: 3}}}},\n    \
+         {apiVersion: db/v1, kind: Shard, name: s, now: missing}]",
+        "retention: {after: 1h 30m}, reason: x",
+    ));
+    let Question::Departure(departure, expected) = &file.unwrap().cases[0].question else { panic!("no event") };
+    assert_eq!(departure.event, types::Event::Removed("net1".to_owned()));
+    let holder = &departure.holder;
+    assert_eq!((&*holder.context.pod.name, holder.state), ("web-0", types::PodState::Terminating));
+    assert_eq!(holder.context.pod.owners.len(), 2);
+    let types::Finding::Found(set) = &holder.owners[0].now else { panic!("{:?}", holder.owners) };
+    assert_eq!((&*set.uid, set.ordinals), ("u", Some(types::Ordinals { start: 0, replicas: 3 })));
+    assert_eq!(holder.owners[1].now, types::Finding::Missing);
+    assert_eq!(expected.fate, FateExpectation::After(Duration::from_secs(5400)));
+
+    refused(&case("event: gone", "retention: keep"), "an `event` happens to a `pod`; write one");
+    refused(
+        &case("pod: {}\n  owners: [{apiVersion: a, kind: b, name: c}]", "refusal: {}"),
+        "are for an `event`; write one",
+    );
+    refused(&case("pod: {}\n  event: left", "retention: keep"), "f.yaml:4: unknown variant `left`");
+    refused(&case("pod: {}\n  event: gone", "refusal: {}"), "`refusal` is no answer to an `event`; write `retention`");
+    refused(&case("pod: {}\n  event: gone", "reason: x"), "write `retention`: `keep`, `release` or `{after: 10m}`");
+    refused(&case("pod: {}\n  event: gone", "retention: {after: soon}"), "write for instance 10m");
+    refused(&case("pod: {}", "retention: keep"), "`retention` is no answer about a `pod`");
+    refused(
+        &case("event: {returned: {metadata: {nam: x}}}\n  pod: {}", "retention: keep"),
+        "event.returned: pod: there is no field metadata.nam",
+    );
+    let owned = "pod: {metadata: {ownerReferences: [{apiVersion: a, kind: b, name: c, uid: d, controller: true}]}}";
+    refused(&case(&format!("{owned}\n  event: gone"), "retention: keep"), "under `owners`");
+    refused(
+        &case(
+            "pod: {}\n  event: gone\n  owners: [{apiVersion: a, kind: b, name: c, now: {found: {replicas: 1}}}]",
+            "retention: keep",
+        ),
+        "unknown field `replicas`",
     );
 }
 

@@ -1,12 +1,13 @@
 //! Policies as they are built from Rust: the one that misbehaves on demand, and the built-in ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use spiderpool_runtime::{HostConfig, PolicyHost};
+use serde_json::{Value, json};
+use spiderpool_runtime::types::{Finding, FoundOwner, LookedUp, Owner};
+use spiderpool_runtime::{Fate, HostConfig, PolicyHost};
 use spiderpool_wire::summary::PolicyPhase;
 
-use crate::place::{Place, compiler, question};
+use crate::place::{Place, compiler, departure, question};
 
 /// A component that `cargo xtask guests` built.
 fn built(name: &str) -> PathBuf {
@@ -79,4 +80,37 @@ fn the_built_in_policies_serve_a_plain_pod_from_the_default_pools() {
     let decision = host.policies().decide(&question).unwrap();
     let tried: Vec<&str> = decision.steps.iter().flat_map(|step| &step.choices).map(|(pool, _)| &**pool).collect();
     assert_eq!(tried, ["a", "b"]);
+}
+
+/// The real built-in policies, with these settings for who keeps addresses.
+fn retaining(cache: &Path, settings: Value) -> Result<PolicyHost, String> {
+    let mut config =
+        HostConfig::new(built("builtin-retention").parent().unwrap().to_owned(), cache.join("cache"), compiler());
+    config.retention = serde_json::from_value(settings).unwrap();
+    PolicyHost::open(config).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_built_in_retention_policy_has_its_settings_from_the_configuration() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut shard = departure("shard-a");
+    let owner = Owner { api_version: "db.example/v1".into(), kind: "Shard".into(), name: "a".into(), uid: "1".into() };
+    let found =
+        FoundOwner { uid: "1".into(), terminating: false, annotations: Vec::new(), ordinals: None, extra: Vec::new() };
+    shard.holder.owners = vec![LookedUp { owner, now: Finding::Found(found) }];
+    let ours = json!({"stateful": [{"apiVersion": "db.example/v1", "kind": "Shard"}]});
+    for (settings, fate, message) in [
+        (json!({}), Fate::Release, "no controller of the pod keeps addresses for it"),
+        (ours, Fate::Keep, "Shard `a` exists"),
+    ] {
+        let retention = retaining(cache.path(), settings).unwrap().policies().retain(&shard).unwrap();
+        assert_eq!((&*retention.policy, retention.fate, &*retention.message), ("builtin-retention", fate, message));
+    }
+    let error = retaining(cache.path(), json!({"statefulset": true})).map(drop).unwrap_err();
+    for part in [
+        "builtin-retention.wasm: it rejects its settings: statefulset: ",
+        "; correct them in the agent's configuration",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
 }

@@ -17,7 +17,7 @@ fn code(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn code_is_used_again_without_the_compiler() {
     let place = Place::new();
-    assert_eq!(code(place.path()).len(), 3);
+    assert_eq!(code(place.path()).len(), 4);
     let mut config = config(place.path());
     config.compiler = "/nowhere".into();
     PolicyHost::open(config).unwrap();

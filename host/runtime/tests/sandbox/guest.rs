@@ -1,8 +1,8 @@
 //! Policies in WebAssembly text: small enough to be wrong in exactly one way.
 //!
 //! Numbers are the canonical ABI's: a function with many arguments gets a pointer to them, and returns one to its
-//! result. In the arguments of `judge`, `candidates` and `arrange` the length of the pod's name is at 20, that of its uid
-//! at 28; in those of `judge` the number of pools is at 180. The host tries policies with a pod named `trial`.
+//! result. In the arguments of `judge`, `candidates`, `arrange` and `keep` the length of the pod's name is at 20, that of its
+//! uid at 28; in those of `judge` the number of pools is at 180. The host tries policies with a pod named `trial`.
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -123,4 +123,29 @@ pub(crate) fn validation(rest: &str) -> Vec<u8> {
     (i32.const 2048)))"#
     );
     component(&contract(), "validation-policy", &module)
+}
+
+/// A retention policy that answers `keep`, without a word, or what `rest` makes of it at 2048: the fate, its time at 2056,
+/// the sentence at 2064.
+pub(crate) fn retention(rest: &str) -> Vec<u8> {
+    component(
+        &contract(),
+        "retention-policy",
+        &retention_module(&format!("(if {WELL} (then (return (i32.const 2048)))) {rest}")),
+    )
+}
+
+pub(crate) fn retention_module(body: &str) -> String {
+    format!(
+        r#"(module {FRAME}
+  (func $deep (param i32) (result i32) (i32.add (i32.const 1) (call $deep (local.get 0))))
+  (func (export "spiderpool:policy/retention@0.1.0#keep") (param i32) (result i32)
+    {body}
+    (i32.const 2048)))"#
+    )
+}
+
+/// A retention policy that answers `release`; `keep` about pods with 5 letters.
+pub(crate) fn releasing() -> Vec<u8> {
+    retention("(i32.store8 (i32.const 2048) (i32.const 1))")
 }

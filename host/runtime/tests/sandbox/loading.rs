@@ -4,7 +4,7 @@ use serde_json::json;
 use spiderpool_runtime::{PolicyHost, inspect};
 use spiderpool_wire::summary::PolicyPhase;
 
-use crate::guest::{self, affinity_module, component, contract};
+use crate::guest::{self, affinity_module, component, contract, retention_module};
 use crate::place::{Place, config};
 
 /// The component is refused for `expected`, and nothing else changes.
@@ -118,6 +118,8 @@ fn a_policy_that_fails_its_trial_is_refused() {
         json!({}),
         "fails when it is tried: affinity.judge: it trapped: it panicked",
     );
+    let broken = component(&contract(), "retention-policy", &retention_module("(unreachable)"));
+    refused(&broken, json!({}), "fails when it is tried: retention.keep: it trapped: it panicked");
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn sources_and_names_that_are_not_served_are_refused() {
     let taken = place.policy("builtin-affinity", &guest::affinity("(unreachable)"), json!({}));
     let summaries = place.host.apply(vec![taken]);
     assert!(summaries.iter().any(|summary| summary.message.contains("the name is taken by a built-in policy")));
-    assert_eq!(summaries.iter().filter(|summary| summary.phase == PolicyPhase::Ready).count(), 3);
+    assert_eq!(summaries.iter().filter(|summary| summary.phase == PolicyPhase::Ready).count(), 4);
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod guest;
 mod loading;
 mod misbehaving;
 mod place;
+mod retaining;
 mod swapping;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use spiderpool_crd::{SpiderIPPool, SpiderPolicySpec};
 use spiderpool_ip::{Family, IpSet};
-use spiderpool_runtime::types::{Cluster, Cni, Context, Moment, Namespace, Node, Pod};
-use spiderpool_runtime::{HostConfig, PolicyHost, PolicySource, PoolIndex, Question, Room, types};
+use spiderpool_runtime::types::{Cluster, Cni, Context, Event, Holder, Moment, Namespace, Node, Pod, PodState};
+use spiderpool_runtime::{
+    Departure, HostConfig, PolicyHost, PolicySource, PoolIndex, Question, Retention, Room, types,
+};
 use spiderpool_wire::summary::PolicySummary;
 use tempfile::TempDir;
 
@@ -28,7 +30,7 @@ pub(crate) fn compiler() -> PathBuf {
 }
 
 impl Place {
-    /// Its built-in policies admit every pool, take the pool `a`, and allow every object.
+    /// Its built-in policies admit every pool, take the pool `a`, allow every object, and release every address.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let builtin = folder.path().join("builtin");
@@ -36,6 +38,7 @@ impl Place {
         std::fs::write(builtin.join("builtin-affinity.wasm"), guest::affinity("")).unwrap();
         std::fs::write(builtin.join("builtin-allocation.wasm"), guest::allocation("a", "")).unwrap();
         std::fs::write(builtin.join("builtin-validation.wasm"), guest::validation("")).unwrap();
+        std::fs::write(builtin.join("builtin-retention.wasm"), guest::releasing()).unwrap();
         let host = PolicyHost::open(config(folder.path())).unwrap();
         Self { host, folder }
     }
@@ -66,6 +69,11 @@ impl Place {
         let steps = decided.map_err(|error| error.to_string())?.steps;
         Ok(steps.into_iter().flat_map(|step| step.choices).map(|(pool, _)| pool).collect())
     }
+
+    /// What becomes of the addresses of a pod that is gone.
+    pub(crate) fn retain(&self, pod: &str) -> Retention {
+        self.host.policies().retain(&departure(pod)).unwrap()
+    }
 }
 
 pub(crate) fn config(folder: &Path) -> HostConfig {
@@ -87,28 +95,8 @@ pub(crate) fn pools() -> PoolIndex {
 
 /// What a pod in a namespace labelled `team: red` asks. Only a pod named with 5 letters is answered well by bad guests.
 pub(crate) fn question(pod: &str) -> Question {
-    let labels = "team=red\n".to_owned();
     Question {
-        context: Context {
-            pod: Pod {
-                namespace: "default".into(),
-                name: pod.into(),
-                uid: "1".into(),
-                labels: String::new(),
-                annotations: Vec::new(),
-                owners: Vec::new(),
-            },
-            namespace: Namespace { name: "default".into(), labels, annotations: Vec::new() },
-            node: Node { name: "node".into(), labels: String::new() },
-            cluster: Cluster {
-                install_namespace: "kube-system".into(),
-                default_network: None,
-                families: vec![types::Family::Ipv4],
-                subnets: false,
-            },
-            moment: Moment { unix_milliseconds: 0, seed: 0 },
-            extra: Vec::new(),
-        },
+        context: context(pod),
         cni: Cni {
             interface_name: "eth0".into(),
             default_ipv4_pools: Vec::new(),
@@ -120,4 +108,35 @@ pub(crate) fn question(pod: &str) -> Question {
         room: Box::new(|_| Room { total: 11, free: 11 }),
         masters: Box::new(|_| Ok(Vec::new())),
     }
+}
+
+fn context(pod: &str) -> Context {
+    let labels = "team=red\n".to_owned();
+    Context {
+        pod: Pod {
+            namespace: "default".into(),
+            name: pod.into(),
+            uid: "1".into(),
+            labels: String::new(),
+            annotations: Vec::new(),
+            owners: Vec::new(),
+        },
+        namespace: Namespace { name: "default".into(), labels, annotations: Vec::new() },
+        node: Node { name: "node".into(), labels: String::new() },
+        cluster: Cluster {
+            install_namespace: "kube-system".into(),
+            default_network: None,
+            families: vec![types::Family::Ipv4],
+            subnets: false,
+        },
+        moment: Moment { unix_milliseconds: 0, seed: 0 },
+        extra: Vec::new(),
+    }
+}
+
+/// That the same pod is gone, of whose controllers nothing is known.
+pub(crate) fn departure(pod: &str) -> Departure {
+    let holder =
+        Holder { context: context(pod), state: PodState::Gone, owners: Vec::new(), migration: None, extra: Vec::new() };
+    Departure { holder, event: Event::Gone }
 }

@@ -168,7 +168,7 @@ fn a_shadow_is_asked_and_counted_but_never_obeyed_or_waited_for() {
     for line in [
         r#"spiderpool_policy_call_failures_total{policy="dark",function="judge",kind="deadline"} 1"#,
         r#"spiderpool_policy_calls_total{policy="builtin-allocation",function="arrange"} 21"#,
-        "spiderpool_policy_in_force 4",
+        "spiderpool_policy_in_force 5",
         "spiderpool_policy_calls_under_way 0",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
