@@ -135,7 +135,7 @@ pub enum PolicyMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnFailure {
-    /// It is refused, and the policy named.
+    /// It is refused, and the policy named. Where it was asked who keeps addresses, they are kept.
     #[default]
     Deny,
     /// It goes on as if the policy were not there.

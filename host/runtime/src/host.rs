@@ -1,7 +1,6 @@
 //! The policy host: the policies in force, and who may ask them.
 
 use std::collections::BTreeSet;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,7 +84,7 @@ impl PolicyHost {
     /// # Errors
     /// The engine does not start, a folder cannot be used, or a built-in policy is missing, broken or rejects its settings.
     pub fn open(config: HostConfig) -> Result<Self, HostError> {
-        let HostConfig { builtin_policies, cache, compiler, limits, mut retention } = config;
+        let HostConfig { builtin_policies, cache, compiler, limits, retention } = config;
         let loader = Loader {
             sandbox: Sandbox::new()?,
             cache: CodeCache::open(cache, compiler)?,
@@ -96,7 +95,7 @@ impl PolicyHost {
             let path = builtin_policies.join(name).with_extension("wasm");
             let file = Source::File(format!("{name}.wasm"));
             let extension_points = Some(vec![point]);
-            let settings = if point == ExtensionPoint::Retention { mem::take(&mut retention) } else { Map::new() };
+            let settings = if point == ExtensionPoint::Retention { retention.clone() } else { Map::new() };
             let defaults = SpiderPolicySpec::new(file);
             let spec = SpiderPolicySpec { order: BUILT_IN_ORDER, extension_points, settings, ..defaults };
             let source = PolicySource { name: name.to_owned(), spec, folder: builtin_policies.clone() };

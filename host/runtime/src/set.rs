@@ -148,6 +148,8 @@ fn summary(policy: &Policy, refused: Option<&LoadError>, chain: &[Arc<Policy>]) 
 fn meanwhile(policy: &Policy) -> &'static str {
     if policy.guest.is_ok() {
         "the version before it stays in force"
+    } else if policy.counts() && policy.points.iter().eq([&ExtensionPoint::Retention]) {
+        "until then the addresses that it would be asked about are kept (spec.onFailure)"
     } else if policy.counts() {
         "until then what it would be asked about is denied (spec.onFailure)"
     } else {

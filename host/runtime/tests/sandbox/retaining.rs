@@ -72,7 +72,8 @@ fn a_policy_that_breaks_keeps_addresses_or_gives_way() {
 fn a_policy_that_was_refused_keeps_addresses_until_it_is_mended() {
     let place = Place::new();
     let digest = format!("sha256:{}", "0".repeat(64));
-    place.apply(place.policy("mine", &after(1), json!({"digest": digest})));
+    let summary = place.apply(place.policy("mine", &after(1), json!({"digest": digest})));
+    assert!(summary.message.ends_with("the addresses that it would be asked about are kept (spec.onFailure)"));
     let retention = place.retain("web-10");
     assert_eq!(retention.fate, Fate::Keep);
     assert!(retention.message.starts_with("policy mine failed: it is not in force: its digest is"), "{retention:?}");
