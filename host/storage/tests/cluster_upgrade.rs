@@ -28,6 +28,7 @@ async fn left_pool(client: &Client, name: &str, namespace: &str) -> Result<Arc<P
     let usable = IpSet::parse(Family::V4, ["10.6.0.63-10.6.0.65"])?;
     Ok(Arc::new(PoolSpace {
         name: name.to_owned(),
+        uid: String::new(),
         subnet: "10.6.0.0/16".parse()?,
         usable,
         gateway: None,

@@ -56,6 +56,7 @@ fn pool(name: &str, ips: &str) -> Arc<PoolSpace> {
     let subnet = if ips.contains(':') { "fd00::/16" } else { "10.0.0.0/8" };
     Arc::new(PoolSpace {
         name: name.to_owned(),
+        uid: String::new(),
         subnet: subnet.parse().unwrap(),
         usable: IpSet::parse(family, ips.split(',').filter(|item| !item.is_empty())).unwrap(),
         gateway: None,

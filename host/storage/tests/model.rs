@@ -20,6 +20,7 @@ fn pools() -> [Arc<PoolSpace>; 3] {
     let pool = |name: &str, family, subnet: &str, ips: &str| {
         Arc::new(PoolSpace {
             name: name.to_owned(),
+            uid: String::new(),
             subnet: subnet.parse().unwrap(),
             usable: IpSet::parse(family, ips.split(',')).unwrap(),
             gateway: None,

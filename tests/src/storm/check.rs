@@ -9,6 +9,7 @@ use kube::api::ListParams;
 use spiderpool_crd::{SpiderEndpoint, SpiderIPBlock};
 
 use super::calls::Answered;
+use super::fill::ELSEWHERE;
 use super::{Calls, Storm};
 
 /// Addresses by the uids of their pods.
@@ -48,6 +49,9 @@ impl Storm {
         let mut held = Held::new();
         for block in blocks.items.into_iter().filter(|block| block.spec.pool == self.pool) {
             for (address, record) in block.spec.allocations {
+                if record.node == ELSEWHERE {
+                    continue;
+                }
                 let other = held.insert(record.pod_uid, address);
                 ensure!(other.is_none(), "the ledger has {address} and {other:?} for pod {}", record.pod);
             }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod check;
+mod fill;
 mod limit;
 
 use std::path::PathBuf;
@@ -68,13 +69,30 @@ impl Storm {
     /// # Panics
     /// An agent does not start.
     pub async fn prepare(cluster: &Cluster, size: &Size, kubeconfig: Option<PathBuf>) -> Result<Self> {
+        Self::prepare_after(0, cluster, size, kubeconfig).await
+    }
+
+    /// The same in a pool whose lowest addresses, so many, pods of other nodes hold already.
+    ///
+    /// # Errors
+    /// The API server refuses something or does not answer.
+    ///
+    /// # Panics
+    /// An agent does not start.
+    pub async fn prepare_after(
+        held: usize,
+        cluster: &Cluster,
+        size: &Size,
+        kubeconfig: Option<PathBuf>,
+    ) -> Result<Self> {
         let namespace = cluster.namespace().await?;
-        let count = size.nodes * size.pods;
+        let count = held + size.nodes * size.pods;
         ensure!(count <= 1 << 16, "{count} pods do not fit into a /16");
         let pool = format!("pool-of-{namespace}");
         let last = u32::try_from(count)? - 1;
         let ips = format!("10.6.0.0-10.6.{}.{}", last >> 8, last & 255);
         cluster.apply(&manifests::pool(&pool, "10.6.0.0/16", &ips, &["default: true"])).await?;
+        fill::fill(cluster.client()?, &pool, held).await?;
         let names: Vec<String> = (0..size.nodes).map(|number| format!("node-{number}-of-{namespace}")).collect();
         for name in &names {
             cluster.node(name).await?;

@@ -121,7 +121,8 @@ pub trait BlockStore: Send + Sync {
 
     /// Makes a block with its first holders, and sets the mark. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
-    /// get what they hold.
+    /// get what they hold. `owner` is the pool's uid as far as it is known, else empty: a pool of that uid need not be
+    /// read anew for each of its blocks.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being
@@ -129,6 +130,7 @@ pub trait BlockStore: Send + Sync {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
+        owner: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
         full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;

@@ -329,6 +329,7 @@ impl BlockStore for Link {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
+        _: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
         full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {

@@ -16,6 +16,7 @@ use crate::cluster::{Cluster, Link};
 fn space() -> Arc<PoolSpace> {
     Arc::new(PoolSpace {
         name: "p4".to_owned(),
+        uid: String::new(),
         subnet: "10.6.0.0/16".parse().unwrap(),
         usable: IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.2"]).unwrap(),
         gateway: None,

@@ -23,6 +23,7 @@ const SETTLED: Duration = Duration::from_secs(400);
 fn pool(name: &str, family: Family, subnet: &str, ips: &str) -> Arc<PoolSpace> {
     Arc::new(PoolSpace {
         name: name.to_owned(),
+        uid: String::new(),
         subnet: subnet.parse().unwrap(),
         usable: IpSet::parse(family, ips.split(',')).unwrap(),
         gateway: None,

@@ -54,7 +54,7 @@ async fn made(store: &dyn BlockStore, chance: &Chance, id: &BlockId) -> Result<O
     let what = format!("make the block {id}");
     let created = retried(chance, &what, || {
         Box::pin(async move {
-            match store.create(id, &BTreeMap::new(), None).await {
+            match store.create(id, "", &BTreeMap::new(), None).await {
                 Ok(stored) => Ok(Some(stored)),
                 Err(StoreError::Exists(_)) => store.get(id).await,
                 Err(StoreError::Gone(_)) => Ok(None),

@@ -124,7 +124,8 @@ impl Writer {
         for block in plan.creates {
             let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
             calls.push(Box::pin(async move {
-                let created = bounded(store.create(&id, &batch.takes(), batch.full.clone())).await;
+                let owner = batch.space.as_ref().map(|space| space.uid.as_str()).unwrap_or_default();
+                let created = bounded(store.create(&id, owner, &batch.takes(), batch.full.clone())).await;
                 (block, Reply::Created(batch, created))
             }));
         }
@@ -161,9 +162,12 @@ impl Writer {
             }
             Reply::Created(_, Err(StoreError::Exists(_))) => {
                 self.stale.insert(block);
+                // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
+                // again they have made more.
+                if self.apart_until.is_some_and(|until| Instant::now() < until) {
+                    self.look_again();
+                }
                 self.lost();
-                // Where others make one block they make more.
-                self.look_again();
             }
             Reply::Created(_, Err(StoreError::Gone(_))) => self.pool_is_gone(),
             Reply::Created(batch, Err(error)) => {
