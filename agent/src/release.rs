@@ -35,10 +35,13 @@ impl Agent {
     /// Frees what the pod's interface got from Spiderpool, which did not write down for which sandbox: the first DEL that
     /// comes is that sandbox's, because a new sandbox would have asked and be written down.
     async fn release_taken_over(&self, args: &IpamDelArgs) -> Result<(), Failure> {
-        let endpoint = self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?;
+        // By its uid if that is told: the next pod of the name may be served already.
+        let endpoint = match args.pod_uid.as_str() {
+            "" => self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?,
+            uid => self.ledger.held_by(uid).await?,
+        };
         let Some(Endpoint { holder, leases, .. }) = endpoint else { return Ok(()) };
-        let is_same = args.pod_uid.is_empty() || args.pod_uid == holder.uid;
-        if is_same && leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
+        if leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
             let interface = Some(args.if_name.clone());
             let release = Release { uid: holder.uid, interface, container: Some(String::new()) };
             for lease in self.ledger.release(release).await? {

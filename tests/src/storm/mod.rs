@@ -100,12 +100,7 @@ impl Storm {
         let client = cluster.client()?;
         let pods = make_pods(&client, &namespace, &names, size.pods).await?;
         let kubeconfig = kubeconfig.unwrap_or_else(|| cluster.kubeconfig());
-        let mut nodes: Vec<Node> = names.iter().map(|name| Node::stopped(name, &kubeconfig)).collect();
-        let (first, others) = nodes.split_first_mut().context("a storm needs a node")?;
-        first.run();
-        others.iter().for_each(|node| node.compiled_like(first));
-        others.iter_mut().for_each(Node::spawn);
-        nodes.iter_mut().for_each(Node::serves);
+        let nodes = Node::start_all(&names, &kubeconfig);
         let storm = Self { nodes, pods, namespace, pool, client, in_flight: size.in_flight };
         storm.knows_pool();
         Ok(storm)
@@ -135,11 +130,7 @@ impl Storm {
     /// # Errors
     /// Not within a minute.
     pub fn caught_up(&self) -> Result<()> {
-        self.nodes.iter().try_for_each(|node| {
-            until(&format!("the records of {} are behind", node.name), || {
-                Ok(node.metric("spiderpool_endpoints_behind") == Some(0.0))
-            })
-        })
+        self.nodes.iter().try_for_each(Node::caught_up)
     }
 
     /// Waits until every agent knows the pool: a call does not wait for that.
@@ -152,16 +143,6 @@ impl Storm {
             }
         }
     }
-}
-
-/// Waits until something is so.
-fn until(not: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !is_so()? {
-        ensure!(begun.elapsed() < PATIENCE, "{not} after {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 /// Deployments with their ReplicaSets and pods. Each node has pods of its own Deployments, so that any two nodes of any size
