@@ -76,7 +76,11 @@ impl Agent {
         for PodRoute { dst, gw } in routes::add(&mut response.routes, &response.ips, routes) {
             // It may be meant for an interface that is added later, and is left out until then.
             let pod = format!("{}/{}", args.pod_namespace, args.pod_name);
-            info!(pod, interface = args.if_name, "the pod's route to {dst} has no interface yet whose network holds {gw}");
+            info!(
+                pod,
+                interface = args.if_name,
+                "the pod's route to {dst} has no interface yet whose network holds {gw}"
+            );
         }
         Ok(response)
     }
@@ -87,8 +91,7 @@ impl Agent {
         let (wants, explanation) = match self.held(asker, args).await? {
             Some(wants) => (wants, None),
             None => {
-                let Decision { steps, explanation } =
-                    self.decide(&view, asker, cni(args), &args.net_namespace).await?;
+                let Decision { steps, explanation } = self.decide(&view, asker, cni(args), &args.net_namespace).await?;
                 (wants(steps, args, &view)?, Some(explanation))
             }
         };

@@ -52,7 +52,8 @@ pub(crate) fn not_given(asker: &Asker, explanation: &Explanation, catalog: &Cata
     let names: BTreeSet<&String> = candidates.map(|candidate| &candidate.pool).collect();
     let mut reasons = Vec::new();
     for pool in names.into_iter().filter_map(|name| catalog.pools.get(name)) {
-        let outside = |address: &&IpAddr| pool.space.subnet.contains(**address) && !pool.space.usable.contains(**address);
+        let outside =
+            |address: &&IpAddr| pool.space.subnet.contains(**address) && !pool.space.usable.contains(**address);
         reasons.extend(asked.iter().filter(outside).map(|address| why(*address, pool, catalog)));
     }
     if reasons.is_empty() { String::new() } else { format!(". {}", reasons.join("; ")) }

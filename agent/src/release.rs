@@ -90,7 +90,8 @@ impl Agent {
             return Err(Failure::new(ErrorCode::BadRequest, "the request lacks containerID"));
         }
         if args.is_release_conflict_ips && !self.release_conflicts {
-            let message = "forbid releasing IPs for stateless workload: SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS is false";
+            let message =
+                "forbid releasing IPs for stateless workload: SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS is false";
             return Err(Failure::new(ErrorCode::ForbiddenStateless, message));
         }
         let held = self.ledger.held_by_container(&args.container_id, None).await?;

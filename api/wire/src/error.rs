@@ -74,9 +74,7 @@ impl ErrorCode {
             Self::Unavailable,
             Self::ForbiddenStateless,
         ];
-        said.into_iter()
-            .find(|code| value == Some(code.as_str().as_bytes()))
-            .unwrap_or(Self::Internal)
+        said.into_iter().find(|code| value == Some(code.as_str().as_bytes())).unwrap_or(Self::Internal)
     }
 }
 

@@ -112,7 +112,8 @@ impl<'a> Wishes<'a> {
         let mut skipped = Vec::new();
         for pool in ranked {
             let given = addresses.iter().enumerate().filter(|(_, address)| gives(pool, **address));
-            let (places, given): (Vec<usize>, Vec<_>) = given.map(|(place, address)| (place, from_std(*address))).unzip();
+            let (places, given): (Vec<usize>, Vec<_>) =
+                given.map(|(place, address)| (place, from_std(*address))).unzip();
             match places.first() {
                 Some(&first) => choices.push((first, Choice { pool: pool.name.clone(), pick: Pick::Exactly(given) })),
                 None => skipped.push(Skipped { pool: pool.name.clone(), message: why_not(pool, addresses) }),
@@ -147,8 +148,16 @@ fn read(nic: &str, family: Family, written: OneOrMany) -> Result<Vec<IpAddr>, St
         OneOrMany::Many(texts) => texts,
     };
     if texts.is_empty() || texts.len() > MOST {
-        return Err(["it names ", &texts.len().to_string(), " ", name(family), " addresses for ", nic, ", not 1 to 64"]
-            .concat());
+        return Err([
+            "it names ",
+            &texts.len().to_string(),
+            " ",
+            name(family),
+            " addresses for ",
+            nic,
+            ", not 1 to 64",
+        ]
+        .concat());
     }
     let wrong = |text: &str| ["`", text, "` of ", nic, " is no ", name(family), " address"].concat();
     texts.iter().map(|text| text.parse().ok().filter(|a| of(*a) == family).ok_or_else(|| wrong(text))).collect()
