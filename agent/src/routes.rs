@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_route_is_told_with_the_text() {
         let cases = [
-            ("10.0.0.0/16", "trailing characters"),
+            ("10.0.0.0/16", "expected a sequence"),
             (r#"[{"dst": "10.0.0.0/16"}]"#, "missing field `gw`"),
             (r#"[{"dst": "10.0.0.0", "gw": "10.6.0.1"}]"#, "dst \"10.0.0.0\""),
             (r#"[{"dst": "10.0.0.0/16", "gw": "10.6.0.1/24"}]"#, "gw \"10.6.0.1/24\""),
