@@ -87,10 +87,15 @@ impl Agent {
     /// frees all that the sandbox holds.
     ///
     /// # Errors
-    /// The request lacks the sandbox, or the ledger cannot be written.
+    /// The request lacks the sandbox, releasing conflicting addresses is switched off, or the ledger cannot be written.
     pub(crate) async fn release_conflicting(&self, args: IpamBatchDelArgs) -> Result<(), Failure> {
         if args.container_id.is_empty() {
             return Err(Failure::new(ErrorCode::BadRequest, "the request lacks containerID"));
+        }
+        if args.is_release_conflict_ips && !self.release_conflicts {
+            let message =
+                "forbid releasing IPs for stateless workload: SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS is false";
+            return Err(Failure::new(ErrorCode::ForbiddenStateless, message));
         }
         let held = self.ledger.held_by_container(&args.container_id, None).await?;
         if args.conflicts.is_empty() {

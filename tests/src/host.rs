@@ -31,6 +31,8 @@ pub struct HostOptions {
     pub data: Option<PathBuf>,
     /// The node's name; `node1` when empty.
     pub node: String,
+    /// Further environment variables of the agent.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// A machine with an agent.
@@ -131,6 +133,7 @@ impl Host {
             .arg(self.socket())
             .arg("--config-path")
             .arg(self.path("conf.yml"))
+            .envs(self.options.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         command
