@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
-use spiderpool_storage::{Choice, ClusterError, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
+use spiderpool_storage::{Choice, ClusterError, Endpoint, Inherit, LedgerError, Pick, Reservation, ReserveError, Want};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
 use tracing::{info, warn};
@@ -81,6 +81,7 @@ impl Agent {
             node: self.node.clone(),
             container: args.container_id.clone(),
             owner: asker.owner.clone(),
+            inherits: Inherit::No,
             wants,
         };
         Ok(self.ledger.reserve(reservation).await?)

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation, ReserveError, Want,
+    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation, ReserveError, Want,
     Why,
 };
 
@@ -91,6 +91,7 @@ fn reservation(step: &Step) -> Option<Reservation> {
         node: "node1".to_owned(),
         container: format!("c{container}"),
         owner: Owner::default(),
+        inherits: Inherit::No,
         wants,
     })
 }

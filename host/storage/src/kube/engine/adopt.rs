@@ -17,9 +17,9 @@ use crate::LedgerError;
 use crate::kube::{BlockId, BlockStore, Change, ChangeError, RecordedEndpoint, StoreError, StoredBlock};
 
 /// What one endpoint says about one address.
-struct Claim {
-    address: IpAddr,
-    record: BlockAllocation,
+pub(super) struct Claim {
+    pub(super) address: IpAddr,
+    pub(super) record: BlockAllocation,
 }
 
 /// Completes the records that `recorded` tells about. `blocks` are all that exist, and are kept current.
@@ -114,7 +114,7 @@ impl Claim {
 }
 
 /// What an endpoint says, address by address, with the pool of each. A NIC that has not asked yet has no name, and waits.
-fn claims(recorded: &RecordedEndpoint) -> impl Iterator<Item = (String, Claim)> + '_ {
+pub(super) fn claims(recorded: &RecordedEndpoint) -> impl Iterator<Item = (String, Claim)> + '_ {
     let RecordedEndpoint { pod, status } = recorded;
     let named = status.current.ips.iter().filter(|nic| !nic.interface.is_empty());
     named.flat_map(addresses).map(move |(nic, pool, address)| {
