@@ -80,6 +80,7 @@ async fn simulate(seed: u64) -> String {
                 rng: fastrand::Rng::with_seed(rng.u64(..)),
                 sandboxes: 0,
                 left: None,
+                inherits: Inherit::No,
             };
             tasks.push(tokio::spawn(pod.live()));
         }
@@ -216,6 +217,7 @@ struct Pod {
     sandboxes: u64,
     /// What the pod before this one had, and on which node, if nobody said that it is not needed any more.
     left: Option<(usize, Endpoint)>,
+    inherits: Inherit,
 }
 
 impl Pod {
@@ -228,6 +230,7 @@ impl Pod {
             if self.rng.u32(..3) == 0 {
                 self.agent = self.rng.usize(..self.world.agents.len());
             }
+            self.inherits = if self.rng.u32(..4) > 0 { Inherit::FromName } else { Inherit::No };
             self.world.cluster.0.lock().pods.insert(self.name.clone(), uid.clone());
             let mut endpoint = self.add(&uid, None).await;
             if self.rng.bool() {
@@ -288,8 +291,9 @@ impl Pod {
     }
 
     /// What the pod must be served with when nothing goes wrong.
-    fn due(&self, inherits: Inherit) -> Option<Vec<IpAddr>> {
-        let (agent, left) = self.left.as_ref().filter(|_| self.world.calm && inherits == Inherit::FromName)?;
+    fn due(&self) -> Option<Vec<IpAddr>> {
+        let inherits = self.world.calm && self.inherits == Inherit::FromName;
+        let (agent, left) = self.left.as_ref().filter(|_| inherits)?;
         let state = self.world.cluster.0.lock();
         let record = state.endpoints.get(&("ns".to_owned(), self.name.clone()));
         let recorded = record.is_some_and(|(uid, _)| *uid == left.holder.uid);
@@ -336,11 +340,11 @@ impl Pod {
                 node: self.world.agents[self.agent].node.clone(),
                 container: sandbox.clone(),
                 owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
-                inherits: if self.rng.u32(..4) > 0 { Inherit::FromName } else { Inherit::No },
+                inherits: self.inherits,
                 wants: self.wants(),
             };
             let begun = self.world.cluster.now();
-            let due = self.due(reservation.inherits);
+            let due = self.due();
             match ledger.reserve(reservation).await {
                 Ok(endpoint) => {
                     self.served(&endpoint, uid, &sandbox);
