@@ -87,8 +87,7 @@ pub struct BlockAllocationError(pub String);
 
 impl fmt::Display for BlockAllocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pod, pod_uid, interface, node, container_id, network, owner, clean_gateway, until, further } =
-            self;
+        let Self { pod, pod_uid, interface, node, container_id, network, owner, clean_gateway, until, further } = self;
         write!(f, "pod={pod}")?;
         let words = [
             ("uid", pod_uid),

@@ -20,7 +20,9 @@ use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use spiderpool_ip::{Family, IpSet};
-use spiderpool_storage::{Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want};
+use spiderpool_storage::{
+    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want,
+};
 
 const IN_FLIGHT: usize = 64;
 /// How often the large pool is filled.

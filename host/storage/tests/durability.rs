@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
+    Choice, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation,
+    ReserveError, Want,
 };
 
 const FOLDER: &str = "SPIDERPOOL_TEST_LEDGER";

@@ -179,7 +179,8 @@ fn a_repeated_add_has_its_address_without_an_end() {
 fn a_del_that_comes_before_the_reply_leaves_nothing() {
     on_both(async |engine| {
         let ledger = engine.ledger();
-        let (added, freed) = futures::join!(ledger.reserve(ask("web-0", "a", "s1")), ledger.release(of("a", Some("s1"))));
+        let (added, freed) =
+            futures::join!(ledger.reserve(ask("web-0", "a", "s1")), ledger.release(of("a", Some("s1"))));
         assert_eq!((added.unwrap().leases.len(), freed.unwrap().len()), (1, 1));
         assert_eq!(engine.rows().await, []);
     });
@@ -254,9 +255,8 @@ fn two_adds_of_one_pod_at_once_have_one_address() {
 fn of_two_new_uids_at_once_one_inherits() {
     on_both(async |engine| {
         engine.add("a").await;
-        let heir = |uid: &str| {
-            engine.ledger().reserve(Reservation { inherits: Inherit::FromName, ..ask("web-0", uid, uid) })
-        };
+        let heir =
+            |uid: &str| engine.ledger().reserve(Reservation { inherits: Inherit::FromName, ..ask("web-0", uid, uid) });
         let (b, c) = futures::join!(heir("b"), heir("c"));
         assert_eq!([text(&b.unwrap()), text(&c.unwrap())], ["10.6.0.1", "10.6.0.2"]);
         assert_eq!(engine.rows().await, rows([("b", "1"), ("c", "2")]));

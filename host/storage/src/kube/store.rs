@@ -153,11 +153,7 @@ pub trait EndpointStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn put<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        over: &'a BTreeSet<String>,
-    ) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// The record of that name, whoever's it is.
     ///

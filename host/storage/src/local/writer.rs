@@ -130,9 +130,7 @@ impl Writer {
 
 fn apply(state: &mut State, request: Request) -> Answer {
     match request {
-        Request::Reserve(reservation, known, reply) => {
-            Answer::Reserve(act::reserve(state, &reservation, known), reply)
-        }
+        Request::Reserve(reservation, known, reply) => Answer::Reserve(act::reserve(state, &reservation, known), reply),
         Request::Release(release, reply) => Answer::Leases(act::release(state, &release), reply),
         Request::Retain(kept, until, reply) => Answer::Leases(act::retain(state, &kept, until), reply),
         Request::Quarantine(quarantine, reply) => Answer::Leases(act::quarantine(state, &quarantine), reply),

@@ -376,11 +376,7 @@ impl BlockStore for Link {
 }
 
 impl EndpointStore for Link {
-    fn put<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        over: &'a BTreeSet<String>,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>> {
         let over = over.clone();
         let holder = endpoint.holder.clone();
         let key = (holder.namespace.clone(), holder.pod.clone());

@@ -75,7 +75,12 @@ impl ClusterEndpoints {
     }
 
     /// Replaces the record that is there, unless it is to stay; whether it is as it should be now.
-    async fn replace(&self, pod: &PodRef, object: &SpiderEndpoint, over: &BTreeSet<String>) -> Result<bool, StoreError> {
+    async fn replace(
+        &self,
+        pod: &PodRef,
+        object: &SpiderEndpoint,
+        over: &BTreeSet<String>,
+    ) -> Result<bool, StoreError> {
         let request = request::Request::new(path(pod)).get(&pod.name, &GetParams::default());
         let there: SpiderEndpoint = match self.requests.read(request).await {
             Ok(there) => there,
@@ -160,11 +165,7 @@ impl ClusterEndpoints {
 }
 
 impl EndpointStore for ClusterEndpoints {
-    fn put<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        over: &'a BTreeSet<String>,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.put_record(endpoint, over))
     }
 

@@ -20,7 +20,7 @@ use crate::{Allocation, Endpoint, Holder, PoolSpace, Usage};
 #[derive(Clone, Debug)]
 pub(super) struct Doubt {
     pub(super) to: BlockAllocation,
-    /// What the address then was taken from, if it was inherited.
+    /// Whose the address then was, if it was inherited, and still is but for that request.
     pub(super) before: Option<BlockAllocation>,
     /// From when on no such request can be under way any more.
     pub(super) due: Instant,
@@ -138,7 +138,23 @@ impl Memory {
                 surprised.extend(self.meet(pool, address, there, expected.contains(&address), now));
             }
         }
+        self.see_lost(stored);
         surprised
+    }
+
+    /// What a predecessor has lost, to its heir or to anybody, a late request does not bring back.
+    fn see_lost(&mut self, stored: &StoredBlock) {
+        let pool = &stored.spec.pool;
+        let held = self.by_pool.get(pool);
+        for ((address, uid), doubt) in self.doubts.get_mut(pool).into_iter().flatten() {
+            if !stored.spec.block.contains(*address) {
+                continue;
+            }
+            let there = stored.spec.allocations.get(address).map(|there| &there.pod_uid);
+            let got = held.and_then(|held| held.get(address)).is_some_and(|held| held.holder.uid == *uid);
+            let late = there == Some(uid) && !got;
+            doubt.before.take_if(|before| !late && there != Some(&before.pod_uid));
+        }
     }
 
     /// Remembers an entry of this node, unless it is one that came too late.

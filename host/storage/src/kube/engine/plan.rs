@@ -147,7 +147,9 @@ fn consider(
                 }
             }
         }
-        Work::Inherit { .. } | Work::Move { .. } | Work::Keep { .. } | Work::Free { .. } | Work::Rest { .. } => place(plan, view, index, job),
+        Work::Inherit { .. } | Work::Move { .. } | Work::Keep { .. } | Work::Free { .. } | Work::Rest { .. } => {
+            place(plan, view, index, job)
+        }
     }
 }
 

@@ -296,10 +296,9 @@ impl Writer {
             // Only what a job has found to be its own: an entry that another job met may be one that came too late.
             let own = match &outcome {
                 Some(outcome) => matches!(outcome, Outcome::Held(_) | Outcome::Inherited(_)),
-                None => matches!(
-                    job.work,
-                    Work::Move { .. } | Work::Inherit { .. } | Work::Keep { .. } | Work::Free { .. }
-                ),
+                None => {
+                    matches!(job.work, Work::Move { .. } | Work::Inherit { .. } | Work::Keep { .. } | Work::Free { .. })
+                }
             };
             expected.extend(address.filter(|_| own));
             outcomes.extend(outcome.map(|outcome| (index, outcome)));
