@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
 
 #[path = "simulation/cluster.rs"]
-#[expect(dead_code, reason = "the simulation asks more of it")]
+#[expect(dead_code, clippy::print_stderr, reason = "the simulation asks more of it, and prints what it does")]
 mod cluster;
 
 use std::collections::BTreeMap;

@@ -64,7 +64,7 @@ impl Inheritance {
         let doubted = shared.memory.lock().doubted_inheritance(&to(""), want.family);
         if let Some((pool, address, left)) = doubted {
             let (uid, to) = (left.pod_uid.clone(), to(&left.network));
-            let work = Work::Inherit { address, uid, from: None, left: Some(left), to };
+            let work = Work::Inherit { address, uid, from: None, left: Some(Box::new(left)), to };
             if let Some(taken) = inherit(shared, pool, address, work, deadline).await? {
                 return Ok(Some(taken));
             }
@@ -72,7 +72,7 @@ impl Inheritance {
         for held in self.known.iter().filter(|held| serves(&held.lease, want)) {
             let (pool, address, left) = (held.lease.pool.clone(), held.lease.address, entry::entry(held));
             let (uid, to) = (left.pod_uid.clone(), to(&left.network));
-            let work = Work::Inherit { address, uid, from: Some(left.clone()), left: Some(left), to };
+            let work = Work::Inherit { address, uid, from: Some(left.clone()), left: Some(Box::new(left)), to };
             if let Some(taken) = inherit(shared, pool, address, work, deadline).await? {
                 return Ok(Some(taken));
             }

@@ -26,7 +26,7 @@ pub(super) enum Work {
         address: IpAddr,
         uid: String,
         from: Option<BlockAllocation>,
-        left: Option<BlockAllocation>,
+        left: Option<Box<BlockAllocation>>,
         to: BlockAllocation,
     },
     /// Have it end, if it is used as `from` says.
@@ -61,7 +61,7 @@ pub(super) enum Outcome {
     /// The address is held, as asked.
     Held(IpAddr),
     /// It is held, and this is what was written there before, if that is known.
-    Inherited(Option<BlockAllocation>),
+    Inherited(Option<Box<BlockAllocation>>),
     /// It was given back.
     Freed,
     /// It rests.
@@ -162,7 +162,7 @@ impl Job {
                 Some(there) if same_nic(there, to) || left_for(there, uid, to) => {
                     if there.pod_uid != to.pod_uid {
                         // Whoever gives it back answers for it from then on.
-                        *left = Some(BlockAllocation { node: to.node.clone(), ..there.clone() });
+                        *left = Some(Box::new(BlockAllocation { node: to.node.clone(), ..there.clone() }));
                     }
                     *from = Some(there.clone());
                     None

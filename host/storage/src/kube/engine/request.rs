@@ -32,7 +32,7 @@ pub(super) enum Taken {
     /// The address was free.
     Free { pool: String, address: IpAddr },
     /// It was a predecessor's, and this was written there; none: it was the pod's already, by a request of unknown outcome.
-    Inherited { pool: String, address: IpAddr, before: Option<BlockAllocation> },
+    Inherited { pool: String, address: IpAddr, before: Option<Box<BlockAllocation>> },
 }
 
 impl Taken {
@@ -185,7 +185,7 @@ async fn undo(shared: &Arc<Shared>, uid: &str, taken: Vec<Taken>) {
         match taken.iter().find(|taken| taken.is(&held.lease)) {
             Some(Taken::Free { .. }) => fresh.push(held),
             Some(Taken::Inherited { address, before: Some(before), .. }) => {
-                let work = Work::Move { address: *address, from: entry::entry(&held), to: before.clone() };
+                let work = Work::Move { address: *address, from: entry::entry(&held), to: before.as_ref().clone() };
                 returns.push(async move { shared.job(&held.lease.pool, work, deadline).await });
             }
             Some(Taken::Inherited { before: None, .. }) | None => {}

@@ -273,7 +273,7 @@ impl Writer {
             let (address, to, before) = match &job.work {
                 Work::Take(Take { tried: Some(address), to, .. }) => (*address, to, None),
                 // Without it, the address was the pod's already.
-                Work::Inherit { address, to, left: Some(left), .. } => (*address, to, Some(left)),
+                Work::Inherit { address, to, left: Some(left), .. } => (*address, to, Some(left.as_ref())),
                 _ => continue,
             };
             let doubt = Doubt { to: to.clone(), before: before.cloned(), due };
