@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
 use spiderpool_storage::{
-    Choice, ClusterError, Endpoint, LedgerError, Pick, Reservation, ReserveError, Tried, Want, Why,
+    Choice, ClusterError, Endpoint, Inherit, LedgerError, Pick, Reservation, ReserveError, Tried, Want, Why,
 };
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::explain::{DemandExplanation, Explanation};
@@ -100,6 +100,7 @@ impl Agent {
             node: self.node.clone(),
             container: args.container_id.clone(),
             owner: asker.owner.clone(),
+            inherits: Inherit::No,
             wants,
         };
         self.ledger.reserve(reservation).await.map_err(|error| refused(error, explanation.as_ref()))

@@ -38,6 +38,7 @@ fn holder(uid: &str) -> BlockAllocation {
         network: "underlay".to_owned(),
         owner: "StatefulSet/web".to_owned(),
         clean_gateway: true,
+        until: None,
         further: String::new(),
     }
 }

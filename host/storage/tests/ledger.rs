@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
+    Choice, Endpoint, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
     Reservation, ReserveError, Want,
 };
 
@@ -80,6 +80,7 @@ fn ask(uid: &str, space: &Arc<PoolSpace>, pick: Pick) -> Reservation {
         node: "node1".to_owned(),
         container: "old".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: format!("pod-{uid}") },
+        inherits: Inherit::No,
         wants: vec![want("eth0", space, pick)],
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine asks of the API server, and no more: two small traits, so that the same engine runs against a real
 //! API server and against a simulated one that loses replies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -150,11 +150,22 @@ pub trait BlockStore: Send + Sync {
 
 /// The records that people and other programs read.
 pub trait EndpointStore: Send + Sync {
-    /// Writes what the pod has. What an earlier pod of that name left is replaced.
+    /// Writes what the pod has, over a record of that name that is its own, or of one of the pods `over`. That of yet another
+    /// pod is replaced if this pod exists; otherwise that one may have come later, on another node, and its record stays.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The record of that name, whoever's it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn get<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+    ) -> BoxFuture<'a, Result<Option<RecordedEndpoint>, StoreError>>;
 
     /// Removes the record of the pod of that uid. None is success; that of another uid stays.
     ///

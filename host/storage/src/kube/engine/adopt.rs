@@ -17,9 +17,9 @@ use crate::LedgerError;
 use crate::kube::{BlockId, BlockStore, Change, ChangeError, RecordedEndpoint, StoreError, StoredBlock};
 
 /// What one endpoint says about one address.
-struct Claim {
-    address: IpAddr,
-    record: BlockAllocation,
+pub(super) struct Claim {
+    pub(super) address: IpAddr,
+    pub(super) record: BlockAllocation,
 }
 
 /// Completes the records that `recorded` tells about. `blocks` are all that exist, and are kept current.
@@ -142,7 +142,7 @@ impl Claim {
 
 /// What an endpoint says, address by address, with the pool of each. A NIC that has not asked yet has no name: it gets the
 /// one that multus gives it by its place.
-fn claims(recorded: &RecordedEndpoint) -> impl Iterator<Item = (String, Claim)> + '_ {
+pub(super) fn claims(recorded: &RecordedEndpoint) -> impl Iterator<Item = (String, Claim)> + '_ {
     let RecordedEndpoint { pod, status } = recorded;
     let nics = status.current.ips.iter().enumerate();
     nics.flat_map(|(place, nic)| addresses(nic).map(move |found| (place, found))).map(
