@@ -8,6 +8,7 @@
 //! * What is missing fails the test, with the command that repairs it.
 
 mod account;
+mod compiled;
 mod controller;
 mod dist;
 mod host;

@@ -15,6 +15,7 @@ use spiderpool_wire::path;
 use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
 use tempfile::TempDir;
 
+use crate::compiled::Compiled;
 use crate::{Account, Dist};
 
 /// Requests of tests take at most this long; it is a limit, not an expectation.
@@ -116,11 +117,7 @@ impl Node {
     /// # Panics
     /// It cannot be copied.
     pub fn compiled_like(&self, other: &Node) {
-        fs::create_dir_all(self.path("cache")).expect("a folder");
-        for file in fs::read_dir(other.path("cache")).expect("a cache") {
-            let file = file.expect("a file of the cache");
-            fs::copy(file.path(), self.path("cache").join(file.file_name())).expect("a copy");
-        }
+        Compiled::read(&other.path("cache")).write(&self.path("cache"));
     }
 
     /// Waits until the agent serves.
