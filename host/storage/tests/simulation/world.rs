@@ -327,7 +327,12 @@ impl Pod {
     /// Asks until it is served. A failed ADD is followed by a DEL and a new sandbox, as runtimes do.
     async fn add(&mut self, uid: &str, again: Option<String>) -> Endpoint {
         let mut container = again;
-        for _ in 0..400 {
+        for tries in 0..400 {
+            // A scan finds in the end what nobody uses any more. Without one, pods whose predecessors left something that
+            // they do not inherit would wait for each other.
+            if tries == 100 {
+                self.forget_left().await;
+            }
             let sandbox = container.take().unwrap_or_else(|| {
                 self.sandboxes += 1;
                 format!("{}-s{}", self.name, self.sandboxes)
