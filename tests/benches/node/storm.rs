@@ -25,12 +25,12 @@ const TRIES: usize = 3;
 
 /// What a profile of the first row says. It does not change with every run.
 const LIMITS: &str = "
-What limits it: both cores are busy from the first call to the last. In a profile of the first row the API server has 54 % \
-of the processor time, the plugin's processes 19 % (a third of that is the C library, which asks the processor what it is \
-at every start, a costly question in a virtual machine), agents 11 %, etcd 6 %. Half of the API server's share is the \
-creation of SpiderEndpoints, 1.6 ms each; they are written behind the replies for that reason. With all calls in flight all \
-the time the mean of what one takes is their number divided by the rate, so that 100 in flight within 100 ms would need \
-1,000 ADD/s, which is what the API server creates with both cores to itself.
+What limits it: both cores are busy from the first call to the last. In a profile of the first row the API server has 52 % \
+of the processor time, the plugin's processes 17 % (a fifth of that is the C library, which asks the processor what it is \
+at every start, a costly question in a virtual machine), agents 12 %, etcd 6 %, starting the calls 5 %. Half of the API \
+server's share is the creation of SpiderEndpoints; they are written behind the replies for that reason. With all calls in \
+flight all the time the mean of what one takes is their number divided by the rate, so that 100 in flight within 100 ms \
+would need 1,000 ADD/s, which is what the API server creates with both cores to itself.
 ";
 
 /// What one storm came to.
