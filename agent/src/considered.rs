@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use serde_json::Value;
+use spiderpool_crd::keys::ANNOTATION_IP_ADDRESSES;
 use spiderpool_ip::{IpSet, parse_address};
 use spiderpool_storage::catalog::{Catalog, Pool};
 use spiderpool_wire::explain::{DemandExplanation, Explanation, Verdict};
 
 use crate::pod::Asker;
-
-/// Pod annotation of the built-in allocation policy: addresses that a pod asks for by themselves.
-const IP_ADDRESSES: &str = "ipam.spidernet.io/ip-addresses";
 
 /// Pools that a sentence names: a person reads so many, and a pattern may find thousands.
 const POOLS: usize = 16;
@@ -45,7 +43,7 @@ pub(crate) fn not_tried<'a>(demands: impl IntoIterator<Item = &'a DemandExplanat
 /// Why the addresses that a pod asks for are not given by the pools in whose networks they lie, as the end of a
 /// sentence; empty when nothing is to be said.
 pub(crate) fn not_given(asker: &Asker, explanation: &Explanation, catalog: &Catalog) -> String {
-    let annotation = asker.pod.annotations.iter().find(|(key, _)| key == IP_ADDRESSES);
+    let annotation = asker.pod.annotations.iter().find(|(key, _)| key == ANNOTATION_IP_ADDRESSES);
     let Some((_, text)) = annotation else { return String::new() };
     let asked = addresses(&serde_json::from_str(text).unwrap_or_default());
     let candidates = explanation.demands.iter().flat_map(|demand| &demand.candidates);
