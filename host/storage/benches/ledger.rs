@@ -58,14 +58,8 @@ fn main() {
 }
 
 fn pool(name: &str, ips: &str) -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        uid: String::new(),
-        subnet: "10.0.0.0/8".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, [ips]).unwrap(),
-        gateway: Some("10.0.0.1".parse().unwrap()),
-        routes: Vec::new(),
-    })
+    let usable = IpSet::parse(Family::V4, [ips]).unwrap();
+    Arc::new(PoolSpace::new(name, "10.0.0.0/8".parse().unwrap(), usable))
 }
 
 fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {

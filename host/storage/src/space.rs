@@ -24,6 +24,12 @@ pub struct PoolSpace {
 }
 
 impl PoolSpace {
+    /// A pool of no object: `usable` may be given out, with no gateway and no routes.
+    #[must_use]
+    pub fn new(name: &str, subnet: Cidr, usable: IpSet) -> Self {
+        Self { name: name.to_owned(), uid: String::new(), subnet, usable, gateway: None, routes: Vec::new() }
+    }
+
     /// What `pool` may give out when `reserved` (the addresses of all SpiderReservedIPs of the family, see
     /// [`PoolSpace::reserved`]) are kept back.
     ///

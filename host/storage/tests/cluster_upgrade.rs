@@ -26,14 +26,7 @@ async fn left_pool(client: &Client, name: &str, namespace: &str) -> Result<Arc<P
     let status = json!({"status": {"allocatedIPs": holders.to_string(), "allocatedIPCount": 2}});
     api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
     let usable = IpSet::parse(Family::V4, ["10.6.0.63-10.6.0.65"])?;
-    Ok(Arc::new(PoolSpace {
-        name: name.to_owned(),
-        uid: String::new(),
-        subnet: "10.6.0.0/16".parse()?,
-        usable,
-        gateway: None,
-        routes: Vec::new(),
-    }))
+    Ok(Arc::new(PoolSpace::new(name, "10.6.0.0/16".parse()?, usable)))
 }
 
 /// The endpoint of `web-N` as Spiderpool left it.

@@ -24,14 +24,11 @@ const FOLDER: &str = "SPIDERPOOL_TEST_LEDGER";
 const FIRST: &str = "SPIDERPOOL_TEST_FIRST";
 
 fn space() -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: "p".to_owned(),
-        uid: String::new(),
-        subnet: "10.0.0.0/8".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, ["10.6.0.1-10.9.255.254"]).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        "p",
+        "10.0.0.0/8".parse().unwrap(),
+        IpSet::parse(Family::V4, ["10.6.0.1-10.9.255.254"]).unwrap(),
+    ))
 }
 
 fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {

@@ -54,14 +54,11 @@ impl Fixture {
 fn pool(name: &str, ips: &str) -> Arc<PoolSpace> {
     let family = if ips.contains(':') { Family::V6 } else { Family::V4 };
     let subnet = if ips.contains(':') { "fd00::/16" } else { "10.0.0.0/8" };
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        uid: String::new(),
-        subnet: subnet.parse().unwrap(),
-        usable: IpSet::parse(family, ips.split(',').filter(|item| !item.is_empty())).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        name,
+        subnet.parse().unwrap(),
+        IpSet::parse(family, ips.split(',').filter(|item| !item.is_empty())).unwrap(),
+    ))
 }
 
 fn want(interface: &str, space: &Arc<PoolSpace>, pick: Pick) -> Want {

@@ -18,14 +18,7 @@ use spiderpool_storage::{
 /// Two pools that overlap, one over two blocks, and one of IPv6.
 fn pools() -> [Arc<PoolSpace>; 3] {
     let pool = |name: &str, family, subnet: &str, ips: &str| {
-        Arc::new(PoolSpace {
-            name: name.to_owned(),
-            uid: String::new(),
-            subnet: subnet.parse().unwrap(),
-            usable: IpSet::parse(family, ips.split(',')).unwrap(),
-            gateway: None,
-            routes: Vec::new(),
-        })
+        Arc::new(PoolSpace::new(name, subnet.parse().unwrap(), IpSet::parse(family, ips.split(',')).unwrap()))
     };
     [
         pool("a", Family::V4, "10.6.0.0/16", "10.6.0.250-10.6.1.3"),

@@ -109,14 +109,11 @@ impl Engine {
 }
 
 fn pool() -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: "p".to_owned(),
-        uid: String::new(),
-        subnet: "10.6.0.0/16".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.3"]).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        "p",
+        "10.6.0.0/16".parse().unwrap(),
+        IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.3"]).unwrap(),
+    ))
 }
 
 fn addresses(space: &PoolSpace) -> Vec<IpAddr> {

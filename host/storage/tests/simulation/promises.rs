@@ -14,14 +14,11 @@ use spiderpool_storage::{
 use crate::cluster::{Cluster, Link};
 
 fn space() -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: "p4".to_owned(),
-        uid: String::new(),
-        subnet: "10.6.0.0/16".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.2"]).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        "p4",
+        "10.6.0.0/16".parse().unwrap(),
+        IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.2"]).unwrap(),
+    ))
 }
 
 fn cluster() -> Cluster {

@@ -21,14 +21,7 @@ use crate::cluster::{Cluster, Link};
 const SETTLED: Duration = Duration::from_secs(400);
 
 fn pool(name: &str, family: Family, subnet: &str, ips: &str) -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        uid: String::new(),
-        subnet: subnet.parse().unwrap(),
-        usable: IpSet::parse(family, ips.split(',')).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(name, subnet.parse().unwrap(), IpSet::parse(family, ips.split(',')).unwrap()))
 }
 
 /// One node's agent: none while it is down.

@@ -132,7 +132,7 @@ impl View<'_> {
                 bits.iter().nth(nth).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
             }
             Some((block, _)) => Found::Read(block),
-            None => self.lowest(space),
+            None => Found::Full,
         }
     }
 
@@ -202,8 +202,7 @@ mod tests {
     fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
         let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.255.255"]).unwrap();
         let subnet = "10.6.0.0/16".parse().unwrap();
-        let (name, uid) = ("p".to_owned(), String::new());
-        let space = PoolSpace { name, uid, subnet, usable, gateway: None, routes: Vec::new() };
+        let space = PoolSpace::new("p", subnet, usable);
         let full = || {
             Seen::Read(Picture {
                 version: String::new(),
