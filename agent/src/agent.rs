@@ -42,6 +42,8 @@ pub(crate) struct Agent {
     pub install_namespace: String,
     /// The network of interfaces for which a pod names none.
     pub cluster_network: Option<String>,
+    /// Whether a pod loses an address that somebody else on the network uses.
+    pub release_conflicts: bool,
     /// What is counted.
     pub metrics: Metrics,
     /// What is counted, for whoever reads it: `metrics` and those of all parts.

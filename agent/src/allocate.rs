@@ -4,17 +4,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
-use spiderpool_storage::{Choice, ClusterError, Endpoint, LedgerError, Pick, Reservation, ReserveError, Want};
+use spiderpool_storage::{
+    Choice, ClusterError, Endpoint, Inherit, LedgerError, Pick, Reservation, ReserveError, Tried, Want, Why,
+};
 use spiderpool_wire::ErrorCode;
+use spiderpool_wire::explain::{DemandExplanation, Explanation};
 use spiderpool_wire::ipam::{IpamAddArgs, IpamAddResponse};
 use tracing::{info, warn};
 
 use crate::agent::Agent;
 use crate::answer;
+use crate::considered;
 use crate::decide::cni;
 use crate::failure::Failure;
 use crate::in_flight::Attachment;
 use crate::pod::{Asker, Claim};
+use crate::routes::{self, PodRoute};
 use crate::view::View;
 
 impl Agent {
@@ -57,33 +62,48 @@ impl Agent {
             container: &args.container_id,
         };
         let asker = self.surroundings.asker(claim, &self.view().catalog).await?;
-        let endpoint = self.reserve(&asker, args).await.inspect_err(|failure| {
-            self.surroundings.refused(&asker.holder, failure);
-        })?;
+        let refused = |failure: &Failure| self.surroundings.refused(&asker.holder, failure);
+        // Before anything is taken: routes that cannot be read would make the addresses useless.
+        let routes = routes::of(&asker.pod.annotations).inspect_err(refused)?;
+        let endpoint = self.reserve(&asker, args).await.inspect_err(refused)?;
         if add.is_void() {
             self.release_attachment(&args.container_id, &args.if_name).await?;
             let message =
                 format!("{} of sandbox {} was deleted while its ADD was at work", args.if_name, args.container_id);
             return Err(Failure::new(ErrorCode::Unavailable, message));
         }
-        Ok(answer::addresses(&endpoint.leases, &self.config))
+        let mut response = answer::addresses(&endpoint.leases, &self.config);
+        for PodRoute { dst, gw } in routes::add(&mut response.routes, &response.ips, routes) {
+            // It may be meant for an interface that is added later, and is left out until then.
+            let pod = format!("{}/{}", args.pod_namespace, args.pod_name);
+            info!(
+                pod,
+                interface = args.if_name,
+                "the pod's route to {dst} has no interface yet whose network holds {gw}"
+            );
+        }
+        Ok(response)
     }
 
     /// Takes what the pod is to have.
     async fn reserve(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Endpoint, Failure> {
         let view = self.view();
-        let wants = match self.held(asker, args).await? {
-            Some(wants) => wants,
-            None => self.decide(&view, asker, cni(args), &args.net_namespace).await?.wants(args, &view)?,
+        let (wants, explanation) = match self.held(asker, args).await? {
+            Some(wants) => (wants, None),
+            None => {
+                let Decision { steps, explanation } = self.decide(&view, asker, cni(args), &args.net_namespace).await?;
+                (wants(steps, args, &view)?, Some(explanation))
+            }
         };
         let reservation = Reservation {
             holder: asker.holder.clone(),
             node: self.node.clone(),
             container: args.container_id.clone(),
             owner: asker.owner.clone(),
+            inherits: Inherit::No,
             wants,
         };
-        Ok(self.ledger.reserve(reservation).await?)
+        self.ledger.reserve(reservation).await.map_err(|error| refused(error, explanation.as_ref()))
     }
 
     /// What the pod already holds for the interface, as wants: a repeated ADD, or one that an earlier ADD served ahead.
@@ -119,20 +139,13 @@ fn require(args: &IpamAddArgs) -> Result<(), Failure> {
 }
 
 /// A plan as the ledger takes it.
-trait Wants {
-    fn wants(self, args: &IpamAddArgs, view: &View) -> Result<Vec<Want>, Failure>;
-}
-
-impl Wants for Decision {
-    fn wants(self, args: &IpamAddArgs, view: &View) -> Result<Vec<Want>, Failure> {
-        let wants: Vec<Want> = self.steps.into_iter().map(|step| want(step, args, view)).collect();
-        if wants.iter().any(|want| want.interface == args.if_name) {
-            return Ok(wants);
-        }
-        let message =
-            format!("no pool is chosen for the interface {}, which is added now; list it as well", args.if_name);
-        Err(Failure::new(ErrorCode::Refused, message))
+fn wants(steps: Vec<PlannedStep>, args: &IpamAddArgs, view: &View) -> Result<Vec<Want>, Failure> {
+    let wants: Vec<Want> = steps.into_iter().map(|step| want(step, args, view)).collect();
+    if wants.iter().any(|want| want.interface == args.if_name) {
+        return Ok(wants);
     }
+    let message = format!("no pool is chosen for the interface {}, which is added now; list it as well", args.if_name);
+    Err(Failure::new(ErrorCode::Refused, message))
 }
 
 fn want(step: PlannedStep, args: &IpamAddArgs, view: &View) -> Want {
@@ -155,16 +168,25 @@ fn native(pick: spiderpool_runtime::Pick) -> Pick {
     }
 }
 
-impl From<ReserveError> for Failure {
-    fn from(error: ReserveError) -> Self {
-        match error {
-            ReserveError::Exhausted { .. } => {
+/// What the ledger refused, with the pools that the decision left out beforehand.
+fn refused(error: ReserveError, explanation: Option<&Explanation>) -> Failure {
+    let sentence = error.to_string();
+    match error {
+        ReserveError::Exhausted { interface, family, tried } => {
+            let is_of = |demand: &&DemandExplanation| demand.interface == interface && demand.family == family;
+            let demands = explanation.into_iter().flat_map(|explanation| &explanation.demands).filter(is_of);
+            let rest = considered::not_tried(demands);
+            let is_one = |tried: &Tried| matches!(tried.why, Why::Taken { .. } | Why::Quarantined { .. });
+            let (what, remedy) = if !tried.is_empty() && tried.iter().all(is_one) {
+                ("the IP address that is asked for is not free", "ask for another one, or wait until it is given back")
+            } else {
                 let remedy = "add addresses to spec.ips of a pool, or another pool to the pod's list";
-                Self::new(ErrorCode::Exhausted, format!("all IP addresses used out: {error}; {remedy}"))
-            }
-            ReserveError::Nothing(_) => Self::new(ErrorCode::Refused, error.to_string()),
-            ReserveError::Ledger(error) => error.into(),
+                ("all IP addresses used out", remedy)
+            };
+            Failure::new(ErrorCode::Exhausted, format!("{what}: {sentence}; {remedy}{rest}"))
         }
+        ReserveError::Nothing(_) => Failure::new(ErrorCode::Refused, sentence),
+        ReserveError::Ledger(error) => error.into(),
     }
 }
 

@@ -10,7 +10,7 @@ use spiderpool_wire::summary::AllocationSummary;
 
 use crate::config::Config;
 
-/// The answer to an ADD: the addresses and routes of all of the pod's interfaces, the plugin keeps those of its own.
+/// The addresses and routes of all of the pod's interfaces; the plugin keeps those of its own.
 pub(crate) fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, config: &Config) -> IpamAddResponse {
     let mut response = IpamAddResponse::default();
     for lease in leases {

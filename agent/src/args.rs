@@ -181,6 +181,10 @@ pub struct StandaloneArgs {
     /// The network of interfaces for which a pod names none, as NAMESPACE/NAME.
     #[arg(long, value_name = "NETWORK", env = "MULTUS_CLUSTER_NETWORK")]
     pub cluster_network: Option<String>,
+    /// Whether a pod loses an address that somebody else on the network uses, and gets another one.
+    #[arg(long, value_name = "BOOL", env = environment::RELEASE_CONFLICT_IPS, default_value = "true",
+        value_parser = environment::boolean, action = clap::ArgAction::Set)]
+    pub release_conflict_ips: bool,
     /// Where to answer /v1/runtime/startup, readiness and liveness over TCP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5710")]
     pub health_address: SocketAddr,

@@ -15,6 +15,7 @@ use spiderpool_wire::ipam::IpamAddArgs;
 use spiderpool_wire::summary::saturate;
 
 use crate::agent::Agent;
+use crate::considered;
 use crate::failure::Failure;
 use crate::pod::{Asker, Claim};
 use crate::view::View;
@@ -36,11 +37,18 @@ impl Agent {
             }
             Err(_) | Ok(_) => Vec::new(),
         };
-        if full.is_empty() {
-            return Ok(first?);
-        }
-        self.ledger.refresh(&full).await?;
-        Ok(self.policies.decide(self.question(view, asker, cni, netns)).await?)
+        let last = if full.is_empty() {
+            first
+        } else {
+            self.ledger.refresh(&full).await?;
+            self.policies.decide(self.question(view, asker, cni, netns)).await
+        };
+        last.map_err(|error| {
+            let more = considered::not_given(asker, &error.explanation, &view.catalog);
+            let mut failure = Failure::from(error);
+            failure.message += &more;
+            failure
+        })
     }
 
     /// The pools that might serve if they were not full.
@@ -111,6 +119,13 @@ pub(crate) fn cni(args: &IpamAddArgs) -> types::Cni {
 
 impl From<DecideError> for Failure {
     fn from(error: DecideError) -> Self {
+        // The other causes name all pools themselves.
+        let rest = match &error.cause {
+            DecideCause::Refused { kind: RefusalKind::Exhausted, .. } => {
+                considered::not_tried(&error.explanation.demands)
+            }
+            _ => String::new(),
+        };
         let code = match &error.cause {
             DecideCause::PolicyFailed { .. } | DecideCause::Host(_) => ErrorCode::Internal,
             DecideCause::Refused { kind: RefusalKind::Exhausted, .. } => ErrorCode::Exhausted,
@@ -120,6 +135,6 @@ impl From<DecideError> for Failure {
             | DecideCause::AllRefused { .. }
             | DecideCause::Master { .. } => ErrorCode::Refused,
         };
-        Self::new(code, error.to_string())
+        Self::new(code, format!("{error}{rest}"))
     }
 }

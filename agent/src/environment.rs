@@ -9,6 +9,8 @@ const POD_NAME: &str = "SPIDERPOOL_POD_NAME";
 const HEALTH_PORT: &str = "SPIDERPOOL_HEALTH_PORT";
 const METRIC_PORT: &str = "SPIDERPOOL_METRIC_HTTP_PORT";
 const ENABLED_METRIC: &str = "SPIDERPOOL_ENABLED_METRIC";
+/// Whether addresses that conflict are released.
+pub(crate) const RELEASE_CONFLICT_IPS: &str = "SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS";
 const CLUSTER_NETWORK: &str = "MULTUS_CLUSTER_NETWORK";
 
 /// The variables for people, at the end of `--help`.
@@ -21,17 +23,18 @@ Environment:
   SPIDERPOOL_HEALTH_PORT       port of /v1/runtime/startup, readiness, liveness; empty: none [default: 5710]
   SPIDERPOOL_ENABLED_METRIC    whether to serve /metrics [default: false]
   SPIDERPOOL_METRIC_HTTP_PORT  port of /metrics; empty: none [default: 5711]
+  SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS
+                               whether a pod loses an address that somebody else uses, and gets another [default: true]
   MULTUS_CLUSTER_NETWORK       network of interfaces for which a pod names none, as NAMESPACE/NAME
   KUBECONFIG                   credentials for the API server [default: those of the agent's service account]
 Others of Spiderpool's variables are read and reported as having no effect.";
 
 /// Variables of Spiderpool's that change nothing here, and why.
-const UNSERVED: [(&str, &str); 10] = [
+const UNSERVED: [(&str, &str); 9] = [
     ("SPIDERPOOL_GOPS_LISTEN_PORT", "there is no gops; look at /metrics"),
     ("SPIDERPOOL_PYROSCOPE_PUSH_SERVER_ADDRESS", "profiles are not pushed"),
     ("SPIDERPOOL_ENABLED_RDMA_METRIC", "RDMA devices are not measured"),
     ("SPIDERPOOL_ENABLED_DEBUG_METRIC", "there are no metrics for debugging"),
-    ("SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS", "an address that somebody else uses is always kept back for a while"),
     ("SPIDERPOOL_IPPOOL_MAX_ALLOCATED_IPS", "pools have no limit but their addresses"),
     ("SPIDERPOOL_WAIT_SUBNET_POOL_TIME_IN_SECOND", "no pools are made for applications yet"),
     ("SPIDERPOOL_WAIT_SUBNET_POOL_MAX_RETRIES", "no pools are made for applications yet"),
@@ -52,6 +55,8 @@ pub(crate) struct Environment {
     pub health_port: Option<u16>,
     /// Where to answer for metrics, if anywhere.
     pub metric_port: Option<u16>,
+    /// Whether a pod loses an address that somebody else on the network uses.
+    pub release_conflicts: bool,
     /// The network of interfaces for which a pod names none.
     pub cluster_network: Option<String>,
     /// Variables that are set and have no effect, a sentence each.
@@ -78,6 +83,7 @@ impl Environment {
             pod: reader.required(POD_NAME, "fieldRef metadata.name"),
             health_port: reader.port(HEALTH_PORT, 5710),
             metric_port: reader.port(METRIC_PORT, 5711).filter(|_| metrics),
+            release_conflicts: reader.boolean(RELEASE_CONFLICT_IPS, true),
             cluster_network: get(CLUSTER_NETWORK).filter(|value| !value.is_empty()),
             notes: UNSERVED
                 .iter()
@@ -86,6 +92,18 @@ impl Environment {
                 .collect(),
         };
         if reader.problems.is_empty() { Ok(environment) } else { Err(EnvironmentError(reader.problems)) }
+    }
+}
+
+/// As Go's `ParseBool`, and no for an empty text.
+///
+/// # Errors
+/// The text is neither yes nor no.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        other => Err(format!("{other:?} is neither true nor false")),
     }
 }
 
@@ -104,17 +122,12 @@ impl Reader<'_> {
         value
     }
 
-    /// As Go's `ParseBool`.
     fn boolean(&mut self, name: &str, default: bool) -> bool {
-        match (self.get)(name).as_deref() {
-            None => default,
-            Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-            Some(other) => {
-                self.problems.push(format!("{name}={other:?} is neither true nor false"));
-                false
-            }
-        }
+        let Some(text) = (self.get)(name) else { return default };
+        boolean(&text).unwrap_or_else(|problem| {
+            self.problems.push(format!("{name}={problem}"));
+            false
+        })
     }
 
     fn port(&mut self, name: &str, default: u16) -> Option<u16> {
@@ -149,7 +162,7 @@ mod tests {
     fn defaults_are_for_what_is_not_set() {
         let environment = read(&[]).unwrap();
         assert_eq!((environment.health_port, environment.metric_port), (Some(5710), None));
-        assert_eq!(environment.cluster_network, None);
+        assert_eq!((environment.cluster_network, environment.release_conflicts), (None, true));
         assert!(environment.notes.is_empty());
         assert_eq!(read(&[(ENABLED_METRIC, "True")]).unwrap().metric_port, Some(5711));
     }
@@ -161,13 +174,22 @@ mod tests {
         assert_eq!((environment.health_port, environment.metric_port), (None, Some(9000)));
         assert_eq!(environment.cluster_network, None);
         assert_eq!(read(&[(ENABLED_METRIC, "")]).unwrap().metric_port, None);
+        for no in ["", "0", " False"] {
+            assert!(!read(&[(RELEASE_CONFLICT_IPS, no)]).unwrap().release_conflicts, "{no:?}");
+        }
     }
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let set = [(NODE_NAME, " "), (POD_NAME, ""), (ENABLED_METRIC, "yes"), (HEALTH_PORT, "70000")];
+        let set = [
+            (NODE_NAME, " "),
+            (POD_NAME, ""),
+            (ENABLED_METRIC, "yes"),
+            (RELEASE_CONFLICT_IPS, "no"),
+            (HEALTH_PORT, "70000"),
+        ];
         let told = read(&set).unwrap_err().to_string();
-        for name in [NODE_NAME, POD_NAME, ENABLED_METRIC, HEALTH_PORT] {
+        for name in [NODE_NAME, POD_NAME, ENABLED_METRIC, RELEASE_CONFLICT_IPS, HEALTH_PORT] {
             assert!(told.contains(name), "{name}: {told}");
         }
         assert!(!told.contains(POD_NAMESPACE), "{told}");
@@ -181,7 +203,8 @@ mod tests {
 
     #[test]
     fn help_names_every_variable_that_is_read() {
-        for name in [NODE_NAME, POD_NAMESPACE, POD_NAME, HEALTH_PORT, METRIC_PORT, ENABLED_METRIC, CLUSTER_NETWORK] {
+        let read = [NODE_NAME, POD_NAMESPACE, POD_NAME, HEALTH_PORT, METRIC_PORT, ENABLED_METRIC, CLUSTER_NETWORK];
+        for name in read.into_iter().chain([RELEASE_CONFLICT_IPS]) {
             assert!(HELP.contains(name), "{name}");
         }
     }

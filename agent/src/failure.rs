@@ -33,6 +33,7 @@ impl IntoResponse for Failure {
         let number = match self.code {
             ErrorCode::BadRequest => status::BAD_REQUEST,
             ErrorCode::NotFound => status::NOT_FOUND,
+            ErrorCode::ForbiddenStateless => status::FORBIDDEN_STATELESS,
             ErrorCode::Refused | ErrorCode::Exhausted | ErrorCode::Unavailable | ErrorCode::Internal => status::FAILED,
         };
         let number = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

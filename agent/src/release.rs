@@ -35,10 +35,13 @@ impl Agent {
     /// Frees what the pod's interface got from Spiderpool, which did not write down for which sandbox: the first DEL that
     /// comes is that sandbox's, because a new sandbox would have asked and be written down.
     async fn release_taken_over(&self, args: &IpamDelArgs) -> Result<(), Failure> {
-        let endpoint = self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?;
+        // By its uid if that is told: the next pod of the name may be served already.
+        let endpoint = match args.pod_uid.as_str() {
+            "" => self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?,
+            uid => self.ledger.held_by(uid).await?,
+        };
         let Some(Endpoint { holder, leases, .. }) = endpoint else { return Ok(()) };
-        let is_same = args.pod_uid.is_empty() || args.pod_uid == holder.uid;
-        if is_same && leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
+        if leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
             let interface = Some(args.if_name.clone());
             let release = Release { uid: holder.uid, interface, container: Some(String::new()) };
             for lease in self.ledger.release(release).await? {
@@ -84,10 +87,15 @@ impl Agent {
     /// frees all that the sandbox holds.
     ///
     /// # Errors
-    /// The request lacks the sandbox, or the ledger cannot be written.
+    /// The request lacks the sandbox, releasing conflicting addresses is switched off, or the ledger cannot be written.
     pub(crate) async fn release_conflicting(&self, args: IpamBatchDelArgs) -> Result<(), Failure> {
         if args.container_id.is_empty() {
             return Err(Failure::new(ErrorCode::BadRequest, "the request lacks containerID"));
+        }
+        if args.is_release_conflict_ips && !self.release_conflicts {
+            let message =
+                "forbid releasing IPs for stateless workload: SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS is false";
+            return Err(Failure::new(ErrorCode::ForbiddenStateless, message));
         }
         let held = self.ledger.held_by_container(&args.container_id, None).await?;
         if args.conflicts.is_empty() {

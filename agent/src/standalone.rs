@@ -53,6 +53,7 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
         node: args.node_name(),
         install_namespace: args.install_namespace.clone(),
         cluster_network: args.cluster_network.clone().filter(|network| !network.is_empty()),
+        release_conflicts: args.release_conflict_ips,
         metrics,
         registry,
         in_flight: InFlight::default(),

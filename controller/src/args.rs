@@ -66,8 +66,8 @@ pub struct DaemonArgs {
     /// The port of /metrics; 0 for any that is free.
     #[arg(long, value_name = "PORT", env = "SPIDERPOOL_METRIC_HTTP_PORT", default_value_t = 5721)]
     pub metric_port: u16,
-    /// The size of the largest pool, in addresses, whose holders are listed in status.allocatedIPs. Of larger pools only
-    /// the counts are kept there; who holds what is in their SpiderIPBlocks.
+    /// How many holders of a pool are listed in status.allocatedIPs. Where there are more, only counts are kept there; who
+    /// holds what is in the SpiderIPBlocks.
     #[arg(long, value_name = "NUMBER", env = "SPIDERPOOL_IPPOOL_MAX_ALLOCATED_IPS", default_value_t = 5000)]
     pub max_allocated_ips: u32,
 }

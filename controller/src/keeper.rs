@@ -36,7 +36,7 @@ pub(crate) struct Keeper {
     ready: watch::Sender<bool>,
     view: View,
     schedule: Schedule,
-    /// Begins when all pools are known: blocks of large pools are only counted, from the first on.
+    /// Begins when all pools are known.
     blocks: Watch<WatchedBlock>,
     writes: FuturesUnordered<BoxFuture<'static, Written>>,
 }
@@ -52,7 +52,7 @@ struct Written {
 }
 
 impl Keeper {
-    /// A keeper that lists the holders of pools of at most `limit` addresses, and tells `ready` when it has read all.
+    /// A keeper that lists the holders of pools that have at most `limit`, and tells `ready` when it has read all.
     pub(crate) fn new(client: Client, limit: u32, metrics: Metrics, ready: watch::Sender<bool>) -> Self {
         Self {
             client,
@@ -105,7 +105,7 @@ impl Keeper {
         match event {
             Ok(event) => {
                 let meaning = self.view.pool_event(event);
-                if meaning.reread_blocks || meaning.listed && first_list {
+                if meaning.listed && first_list {
                     self.watch_blocks();
                 }
                 self.note(meaning);
@@ -121,6 +121,9 @@ impl Keeper {
                 if meaning.listed && !self.ready.send_replace(true) {
                     let (pools, blocks) = self.view.sizes();
                     info!(pools, blocks, "all pools and blocks have been read");
+                }
+                if meaning.reread_blocks {
+                    self.watch_blocks();
                 }
                 self.note(meaning);
             }

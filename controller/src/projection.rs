@@ -25,9 +25,11 @@ impl Holders {
         }
     }
 
-    /// Forgets who they are.
+    /// Forgets who they are. Of nobody there is nothing to forget.
     pub fn strip(&mut self) {
-        *self = Self::Counted(self.count());
+        if self.count() > 0 {
+            *self = Self::Counted(self.count());
+        }
     }
 }
 
@@ -51,11 +53,11 @@ pub struct Wanted {
     pub unreadable: Option<AllocatedIpsError>,
 }
 
-/// Whether the holders of a pool of that size are listed. A pool of unknown size is: what is there is not taken away
-/// because of a typing error in `spec.ips`.
+/// Whether so many holders of a pool are listed. However large the pool is: Spiderpool must be able to take over again where
+/// few of many addresses are held.
 #[must_use]
-pub fn is_listed(total: Option<i64>, limit: u32) -> bool {
-    total.is_none_or(|total| total <= i64::from(limit))
+pub fn is_listed(held: usize, limit: u32) -> bool {
+    held <= usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// The status for a pool of `total` addresses (none: `ips` or `excludeIPs` cannot be read) that has `current` now and
@@ -83,7 +85,7 @@ pub fn wanted(
     };
     records.0.retain(|address, _| !blocks.contains_key(&Block::containing(*address)));
     let count = in_blocks + records.0.len();
-    if is_listed(total, limit) {
+    if is_listed(count, limit) {
         for block in blocks.values() {
             let Holders::Listed(holders) = &block.holders else { return None };
             records.0.extend(holders.iter().map(|(address, holder)| (*address, holder.clone())));

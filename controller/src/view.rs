@@ -31,13 +31,25 @@ pub(crate) struct Pool {
 /// Blocks of one pool.
 pub(crate) type PoolBlocks = BTreeMap<Block, KnownBlock>;
 
+/// Names are forgotten when there are so many times more holders than are listed: not at once, since all blocks are read
+/// again when they are needed again.
+const MANY: usize = 2;
+
+/// What is known of one pool's blocks.
+#[derive(Debug, Default)]
+struct Known {
+    blocks: PoolBlocks,
+    /// All their holders.
+    held: usize,
+}
+
 /// All that is known.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// The largest pool whose holders are listed.
+    /// How many holders of a pool are listed.
     limit: u32,
     pools: HashMap<String, Pool>,
-    blocks: HashMap<String, PoolBlocks>,
+    blocks: HashMap<String, Known>,
     /// The number of all blocks.
     block_count: usize,
     listing_pools: HashSet<String>,
@@ -53,7 +65,7 @@ pub(crate) struct Meaning {
     pub gone: Vec<String>,
     /// A list is complete.
     pub listed: bool,
-    /// A pool has become so small that its holders are listed, and they are not known: read all blocks again.
+    /// A pool has so few holders now that they are listed, and they are not known: read all blocks again.
     pub reread_blocks: bool,
 }
 
@@ -78,7 +90,7 @@ impl View {
     /// The blocks of a pool.
     pub(crate) fn blocks(&self, pool: &str) -> &PoolBlocks {
         static NONE: PoolBlocks = BTreeMap::new();
-        self.blocks.get(pool).unwrap_or(&NONE)
+        self.blocks.get(pool).map_or(&NONE, |known| &known.blocks)
     }
 
     /// The number of pools, and of blocks.
@@ -110,31 +122,33 @@ impl View {
 
     /// Takes in what the watch of blocks says.
     pub(crate) fn block_event(&mut self, event: Event<WatchedBlock>) -> Meaning {
-        let changed = match event {
-            Event::Apply(block) => self.know_block(block).map(|(pool, _)| pool).into_iter().collect(),
-            Event::Delete(block) => self.forget_block(&block).into_iter().collect(),
+        match event {
+            Event::Apply(block) => self.know_block(block).map(|(_, meaning)| meaning).unwrap_or_default(),
+            Event::Delete(block) => self.forget_block(&block),
             Event::Init => {
                 self.listing_blocks.clear();
-                Vec::new()
+                Meaning::default()
             }
             Event::InitApply(block) => {
-                let known = self.know_block(block);
-                let changed = known.iter().map(|(pool, _)| pool.clone()).collect();
-                self.listing_blocks.extend(known);
-                changed
+                let Some((place, meaning)) = self.know_block(block) else { return Meaning::default() };
+                self.listing_blocks.insert(place);
+                // All of them are being read.
+                Meaning { reread_blocks: false, ..meaning }
             }
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listing_blocks);
-                for (pool, blocks) in &mut self.blocks {
+                for (pool, Known { blocks, held }) in &mut self.blocks {
                     blocks.retain(|block, _| listed.contains(&(pool.clone(), *block)));
+                    *held = blocks.values().map(|block| block.holders.count()).sum();
                 }
-                self.blocks.retain(|_, blocks| !blocks.is_empty());
-                self.block_count = self.blocks.values().map(BTreeMap::len).sum();
+                self.blocks.retain(|_, known| !known.blocks.is_empty());
+                self.block_count = self.blocks.values().map(|known| known.blocks.len()).sum();
+                let limit = self.limit;
+                let reread_blocks = self.blocks.values().any(|known| known.is_unknown(limit));
                 let changed = self.pools.keys().cloned().collect();
-                return Meaning { changed, listed: true, ..Meaning::default() };
+                Meaning { changed, listed: true, reread_blocks, ..Meaning::default() }
             }
-        };
-        Meaning { changed, ..Meaning::default() }
+        }
     }
 
     /// Takes in the answer to a write that was made from `base`, unless the watch has told something newer.
@@ -160,18 +174,9 @@ impl View {
             total,
             status: object.status.clone().unwrap_or_default(),
         };
-        let listed = is_listed(total, self.limit);
-        let mut reread_blocks = false;
-        for block in self.blocks.get_mut(&name).into_iter().flat_map(BTreeMap::values_mut) {
-            match &block.holders {
-                Holders::Counted(_) => reread_blocks |= listed,
-                Holders::Listed(_) if !listed => block.holders.strip(),
-                Holders::Listed(_) => {}
-            }
-        }
         let before = self.pools.insert(name.clone(), pool);
         let changed = if before.as_ref() == self.pools.get(&name) { Vec::new() } else { vec![name] };
-        Meaning { changed, reread_blocks, ..Meaning::default() }
+        Meaning { changed, ..Meaning::default() }
     }
 
     fn forget_pool(&mut self, name: String) -> Meaning {
@@ -179,8 +184,8 @@ impl View {
         Meaning { gone: vec![name], ..Meaning::default() }
     }
 
-    /// Where a block belongs, unless it says nonsense.
-    fn know_block(&mut self, object: WatchedBlock) -> Option<(String, Block)> {
+    /// Where a block belongs and what it means, unless it says nonsense.
+    fn know_block(&mut self, object: WatchedBlock) -> Option<((String, Block), Meaning)> {
         let block = place(&object)?;
         let version = object.metadata.resource_version.unwrap_or_default();
         let pool = object.spec.pool;
@@ -191,23 +196,52 @@ impl View {
             }
             Some((address?, holder(&record, &pool, block)))
         });
-        let mut holders = Holders::Listed(records.collect());
-        if self.pools.get(&pool).is_some_and(|pool| !is_listed(pool.total, self.limit)) {
-            holders.strip();
-        }
-        let before = self.blocks.entry(pool.clone()).or_default().insert(block, KnownBlock { version, holders });
-        self.block_count += usize::from(before.is_none());
-        Some((pool, block))
+        let holders = Holders::Listed(records.collect());
+        let known = self.blocks.entry(pool.clone()).or_default();
+        let count = known.blocks.len();
+        let reread_blocks = known.put(block, Some(KnownBlock { version, holders }), self.limit);
+        self.block_count += known.blocks.len() - count;
+        let meaning = Meaning { changed: vec![pool.clone()], reread_blocks, ..Meaning::default() };
+        Some(((pool, block), meaning))
     }
 
-    fn forget_block(&mut self, object: &WatchedBlock) -> Option<String> {
-        let block = place(object)?;
-        let blocks = self.blocks.get_mut(&object.spec.pool)?;
-        self.block_count -= usize::from(blocks.remove(&block).is_some());
-        if blocks.is_empty() {
-            self.blocks.remove(&object.spec.pool);
+    fn forget_block(&mut self, object: &WatchedBlock) -> Meaning {
+        let Some(block) = place(object) else { return Meaning::default() };
+        let pool = object.spec.pool.clone();
+        let Some(known) = self.blocks.get_mut(&pool) else { return Meaning::default() };
+        let count = known.blocks.len();
+        let reread_blocks = known.put(block, None, self.limit);
+        self.block_count -= count - known.blocks.len();
+        if known.blocks.is_empty() {
+            self.blocks.remove(&pool);
         }
-        Some(object.spec.pool.clone())
+        Meaning { changed: vec![pool], reread_blocks, ..Meaning::default() }
+    }
+}
+
+impl Known {
+    /// Puts what a block is now in the place of what it was; whether holders have to be read that were forgotten.
+    fn put(&mut self, block: Block, now: Option<KnownBlock>, limit: u32) -> bool {
+        let count = |known: &Option<KnownBlock>| known.as_ref().map_or(0, |known| known.holders.count());
+        let (held, more) = (self.held, count(&now));
+        let before = match now {
+            Some(now) => self.blocks.insert(block, now),
+            None => self.blocks.remove(&block),
+        };
+        self.held = held + more - count(&before);
+        let many = |held: usize| !is_listed(held / MANY, limit);
+        if many(self.held) {
+            // Those of the others were forgotten when there were so many for the first time.
+            let all = if many(held) { self.blocks.range_mut(block..=block) } else { self.blocks.range_mut(..) };
+            all.for_each(|(_, known)| known.holders.strip());
+        }
+        !is_listed(held, limit) && self.is_unknown(limit)
+    }
+
+    /// Whether holders are to be listed that were forgotten.
+    fn is_unknown(&self, limit: u32) -> bool {
+        let forgotten = || self.blocks.values().any(|known| matches!(known.holders, Holders::Counted(_)));
+        is_listed(self.held, limit) && forgotten()
     }
 }
 

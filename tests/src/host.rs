@@ -18,6 +18,7 @@ use spiderpool_wire::{ErrorCode, path};
 use tempfile::TempDir;
 
 use crate::Dist;
+use crate::compiled::Compiled;
 
 /// Requests of tests take at most this long; it is a limit, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +32,8 @@ pub struct HostOptions {
     pub data: Option<PathBuf>,
     /// The node's name; `node1` when empty.
     pub node: String,
+    /// Further environment variables of the agent.
+    pub environment: Vec<(&'static str, &'static str)>,
 }
 
 /// A machine with an agent.
@@ -71,6 +74,9 @@ impl Host {
         fs::write(folder.path().join("conf.yml"), format!("enableIPv4: true\n{}", options.conf)).expect("conf.yml");
         let host = Self { dist: Dist::find(), options, folder, agent: None };
         host.write("manifests.yaml", manifests);
+        if let Some(compiled) = Compiled::kept().filter(|_| host.options.data.is_none()) {
+            compiled.write(&host.path("data/policies"));
+        }
         host
     }
 
@@ -86,6 +92,9 @@ impl Host {
             assert!(ended.is_none(), "the agent ended: {}", self.log());
             assert!(begun.elapsed() < PATIENCE, "the agent does not serve: {}", self.log());
             thread::sleep(Duration::from_millis(5));
+        }
+        if self.options.data.is_none() {
+            Compiled::keep(&self.path("data/policies"));
         }
     }
 
@@ -131,6 +140,7 @@ impl Host {
             .arg(self.socket())
             .arg("--config-path")
             .arg(self.path("conf.yml"))
+            .envs(self.options.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         command

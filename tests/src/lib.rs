@@ -2,10 +2,14 @@
 //! namespaces of their own.
 //!
 //! * [`Dist`] finds the installation, [`Host`] runs its agent without a cluster and [`Node`] in one, [`Plugin`] calls its CNI plugin as a container runtime
-//!   does, [`Namespace`] and [`Lab`] are the network, a [`storm`] is a cluster full of pods.
+//!   does, [`Namespace`] and [`Lab`] are the network, a [`storm`] is a cluster full of pods, an [`upgrade`]
+//!   one that Spiderpool served, and [`Controller`] keeps the status of pools in it.
 //! * Everything is gone when it is dropped.
 //! * What is missing fails the test, with the command that repairs it.
 
+mod account;
+mod compiled;
+mod controller;
 mod dist;
 mod host;
 mod lab;
@@ -13,7 +17,10 @@ pub mod manifests;
 mod node;
 mod plugin;
 pub mod storm;
+pub mod upgrade;
 
+pub use account::Account;
+pub use controller::Controller;
 pub use dist::Dist;
 pub use host::{Host, HostOptions};
 pub use lab::{Lab, Namespace, ip};

@@ -37,6 +37,17 @@ pub fn namespace(name: &str, annotations: &[(&str, &str)]) -> String {
     text + "    spiderpool.test/namespace: \"true\"\n"
 }
 
+/// An object of a core kind, such as Pod. `metadata` are lines of its metadata beside the name, such as
+/// `labels: {app: web}`.
+#[must_use]
+pub fn object(kind: &str, name: &str, metadata: &[&str]) -> String {
+    let mut text = format!("---\napiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n");
+    for line in metadata {
+        let _ = writeln!(text, "  {line}");
+    }
+    text
+}
+
 /// A SpiderPolicy with the component in `file`. `more` are further lines of the spec, such as `order: 10`.
 #[must_use]
 pub fn policy(name: &str, file: &str, more: &[&str]) -> String {

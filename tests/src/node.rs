@@ -15,7 +15,8 @@ use spiderpool_wire::path;
 use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
 use tempfile::TempDir;
 
-use crate::Dist;
+use crate::compiled::Compiled;
+use crate::{Account, Dist};
 
 /// Requests of tests take at most this long; it is a limit, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +31,8 @@ pub struct Node {
     pub name: String,
     /// Variables of the agent's environment, in force from its next start on.
     pub environment: Vec<(String, String)>,
+    /// The account by which the agent comes to the API server, where it has no kubeconfig.
+    pub account: Option<Account>,
     folder: TempDir,
     agent: Option<Child>,
 }
@@ -44,6 +47,21 @@ impl Node {
         let mut node = Self::stopped(name, kubeconfig);
         node.run();
         node
+    }
+
+    /// Nodes whose agents serve. The first one's compiles policies for all of them.
+    ///
+    /// # Panics
+    /// An agent does not serve, or there is none.
+    #[must_use]
+    pub fn start_all(names: &[String], kubeconfig: &Path) -> Vec<Self> {
+        let mut nodes: Vec<Self> = names.iter().map(|name| Self::stopped(name, kubeconfig)).collect();
+        let (first, others) = nodes.split_first_mut().expect("a node");
+        first.run();
+        others.iter().for_each(|node| node.compiled_like(first));
+        others.iter_mut().for_each(Self::spawn);
+        others.iter_mut().for_each(Self::serves);
+        nodes
     }
 
     /// A node whose agent does not run yet.
@@ -64,8 +82,8 @@ impl Node {
             ("SPIDERPOOL_HEALTH_PORT", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let node =
-            Self { dist: Dist::find(), name: name.to_owned(), environment: environment.into(), folder, agent: None };
+        let (name, environment) = (name.to_owned(), environment.into());
+        let node = Self { dist: Dist::find(), name, environment, account: None, folder, agent: None };
         node.configure("");
         node
     }
@@ -99,11 +117,7 @@ impl Node {
     /// # Panics
     /// It cannot be copied.
     pub fn compiled_like(&self, other: &Node) {
-        fs::create_dir_all(self.path("cache")).expect("a folder");
-        for file in fs::read_dir(other.path("cache")).expect("a cache") {
-            let file = file.expect("a file of the cache");
-            fs::copy(file.path(), self.path("cache").join(file.file_name())).expect("a copy");
-        }
+        Compiled::read(&other.path("cache")).write(&self.path("cache"));
     }
 
     /// Waits until the agent serves.
@@ -156,7 +170,11 @@ impl Node {
     /// The agent's program, in the environment of the node.
     #[must_use]
     pub fn program(&self) -> Command {
-        let mut command = Command::new(self.dist.bin("spiderpool-agent"));
+        let program = self.dist.bin("spiderpool-agent");
+        let mut command = match &self.account {
+            Some(account) => account.program(&program),
+            None => Command::new(program),
+        };
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -278,6 +296,19 @@ impl Node {
     pub fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = get(&self.address("metrics")?, "/metrics")?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    /// Waits until the agent says that its SpiderEndpoints tell what its pods hold.
+    ///
+    /// # Errors
+    /// Not within a minute.
+    pub fn caught_up(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while self.metric("spiderpool_endpoints_behind") != Some(0.0) {
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "the records of {} are behind: {}", self.name, self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Where the agent says that it listens.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use spiderpool_cluster::{Cluster, Direction, Proxy};
+use spiderpool_tests::Controller;
 use spiderpool_tests::storm::{Calls, Running, Size, Storm};
 
 /// For how long calls that failed are made again.
@@ -33,6 +34,24 @@ async fn every_pod_of_a_storm_is_served_at_its_first_call() -> Result<()> {
     let dels = storm.dels(&adds, ONCE).join();
     none_failed(&dels)?;
     storm.verify_empty().await
+}
+
+/// How old what a pool's status says may be.
+const PROMISED: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_of_the_pool_follows_a_storm_until_the_pool_can_go() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let controller = Controller::start(&cluster.kubeconfig());
+    let storm = Storm::prepare(&cluster, &SIZE, None).await?;
+    let adds = storm.adds(ONCE).join();
+    storm.status_tells(&adds.answers, PROMISED).await?;
+    none_failed(&adds)?;
+    none_failed(&storm.dels(&adds, ONCE).join())?;
+    storm.status_tells(&[], PROMISED).await?;
+    storm.delete_pool(PROMISED).await?;
+    ensure!(controller.stop(), "the controller did not stop well");
+    Ok(())
 }
 
 fn none_failed(calls: &Calls) -> Result<()> {

@@ -3,6 +3,7 @@
 //! ```text
 //! bin/spiderpool                   the CNI plugins, static
 //! bin/spiderpool-agent
+//! bin/spiderpool-controller
 //! bin/spiderpool-policy-compiler   the only program with a compiler of WebAssembly in it
 //! bin/spiderpoolctl
 //! policies/builtin-*.wasm          in force unless replaced
@@ -58,9 +59,9 @@ const PROGRAMS: [Programs; 3] = [
         profile: "plugin",
     },
     Programs {
-        title: "the agent and spiderpoolctl",
-        packages: &["spiderpool-agent", "spiderpool-ctl"],
-        binaries: &["spiderpool-agent", "spiderpoolctl"],
+        title: "the agent, the controller and spiderpoolctl",
+        packages: &["spiderpool-agent", "spiderpool-controller", "spiderpool-ctl"],
+        binaries: &["spiderpool-agent", "spiderpool-controller", "spiderpoolctl"],
         linkage: Linkage::Dynamic,
         profile: "release",
     },

@@ -120,6 +120,7 @@ async fn open(
         node: environment.node,
         install_namespace: environment.namespace,
         cluster_network: environment.cluster_network,
+        release_conflicts: environment.release_conflicts,
         metrics,
         registry,
         in_flight: InFlight::default(),

@@ -74,6 +74,8 @@ pub struct BlockAllocation {
     pub owner: String,
     /// `cleanGateway`: whether no default route goes through the pool's gateway.
     pub clean_gateway: bool,
+    /// `until`: the moment at which it is given back, in entries that are kept for a pod that is gone.
+    pub until: Option<Time>,
     /// Words of later versions, kept as they are.
     pub further: String,
 }
@@ -85,7 +87,7 @@ pub struct BlockAllocationError(pub String);
 
 impl fmt::Display for BlockAllocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pod, pod_uid, interface, node, container_id, network, owner, clean_gateway, further } = self;
+        let Self { pod, pod_uid, interface, node, container_id, network, owner, clean_gateway, until, further } = self;
         write!(f, "pod={pod}")?;
         let words = [
             ("uid", pod_uid),
@@ -100,6 +102,9 @@ impl fmt::Display for BlockAllocation {
         }
         if *clean_gateway {
             f.write_str(" cleanGateway")?;
+        }
+        if let Some(Time(until)) = until {
+            write!(f, " until={until}")?;
         }
         if further.is_empty() { Ok(()) } else { write!(f, " {further}") }
     }
@@ -122,6 +127,14 @@ impl FromStr for BlockAllocation {
                 Some(("owner", value)) => (&mut record.owner, value),
                 None if word == "cleanGateway" => {
                     record.clean_gateway = true;
+                    continue;
+                }
+                // What is no moment is no end: the address stays held.
+                Some(("until", value)) if record.until.is_none() => {
+                    match value.parse() {
+                        Ok(until) => record.until = Some(Time(until)),
+                        Err(_) => further.push(word),
+                    }
                     continue;
                 }
                 _ => {
@@ -206,8 +219,9 @@ mod tests {
             "block": "10.6.0.0/28",
             "allocations": {
                 "10.6.0.5": "pod=shop/web-0 uid=6b1c nic=eth0 node=node1 sandbox=abc network=underlay owner=StatefulSet/web \
-                             cleanGateway later=1 word",
+                             cleanGateway until=2026-01-02T03:04:05Z later=1 word",
                 "10.6.0.7": "pod=shop/old-0 uid=77aa",
+                "10.6.0.8": "pod=shop/odd-0 uid=88bb until=tomorrow",
             },
             "quarantine": {"10.6.0.6": {"until": "2026-01-02T03:04:05Z", "reason": "answered by 02:00:00:00:00:01"}},
         });
@@ -216,6 +230,10 @@ mod tests {
         let [first, second] = [5, 7].map(|last| &spec.allocations[&IpAddr::from([10, 6, 0, last])]);
         assert_eq!((first.owner.as_str(), first.clean_gateway), ("StatefulSet/web", true));
         assert_eq!((first.further.as_str(), second.node.as_str()), ("later=1 word", ""));
+        let [ends, never] = [first, second].map(|entry| entry.until.as_ref().map(|until| until.0.to_string()));
+        assert_eq!((ends.as_deref(), never), (Some("2026-01-02T03:04:05Z"), None));
+        let odd = &spec.allocations[&IpAddr::from([10, 6, 0, 8])];
+        assert_eq!((&odd.until, odd.further.as_str()), (&None, "until=tomorrow"));
         assert_eq!(serde_json::to_value(spec).unwrap(), stored);
     }
 

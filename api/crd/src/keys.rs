@@ -19,6 +19,9 @@ pub const ANNOTATION_IPPOOL: &str = "ipam.spidernet.io/ippool";
 pub const ANNOTATION_IPPOOLS: &str = "ipam.spidernet.io/ippools";
 /// Extra routes of the pod: `[{"dst":"10.0.0.0/16","gw":"10.0.0.1"}]`.
 pub const ANNOTATION_ROUTES: &str = "ipam.spidernet.io/routes";
+/// Ours: the addresses that the pod asks for by themselves, one or a list of which the first free one is taken:
+/// `{"eth0":{"ipv4":"10.6.0.9","ipv6":["fd00::9","fd00::a"]}}`.
+pub const ANNOTATION_IP_ADDRESSES: &str = "ipam.spidernet.io/ip-addresses";
 /// Reserved by Spiderpool and read by nobody.
 pub const ANNOTATION_DNS: &str = "ipam.spidernet.io/dns";
 /// The subnet for an application's automatic pools: `{"interface":"eth0","ipv4":["s"],"ipv6":["s"]}`.

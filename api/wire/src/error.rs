@@ -39,6 +39,8 @@ pub enum ErrorCode {
     Exhausted,
     /// The agent cannot serve now; will work later.
     Unavailable,
+    /// Addresses of a stateless workload that conflict stay with it: releasing them is switched off.
+    ForbiddenStateless,
     /// Something broke; may work later.
     Internal,
 }
@@ -56,6 +58,7 @@ impl ErrorCode {
             Self::Refused => "refused",
             Self::Exhausted => "exhausted",
             Self::Unavailable => "unavailable",
+            Self::ForbiddenStateless => "forbidden-stateless",
             Self::Internal => "internal",
         }
     }
@@ -63,10 +66,15 @@ impl ErrorCode {
     /// Reads the header's value, or its absence.
     #[must_use]
     pub fn parse(value: Option<&[u8]>) -> Self {
-        [Self::BadRequest, Self::NotFound, Self::Refused, Self::Exhausted, Self::Unavailable]
-            .into_iter()
-            .find(|code| value == Some(code.as_str().as_bytes()))
-            .unwrap_or(Self::Internal)
+        let said = [
+            Self::BadRequest,
+            Self::NotFound,
+            Self::Refused,
+            Self::Exhausted,
+            Self::Unavailable,
+            Self::ForbiddenStateless,
+        ];
+        said.into_iter().find(|code| value == Some(code.as_str().as_bytes())).unwrap_or(Self::Internal)
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn codes_survive_the_wire_and_unknown_ones_are_internal() {
-        for code in [ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::Refused, ErrorCode::Exhausted] {
+        for code in [ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::Refused, ErrorCode::ForbiddenStateless] {
             assert_eq!(ErrorCode::parse(Some(code.as_str().as_bytes())), code);
         }
         assert_eq!(ErrorCode::parse(None), ErrorCode::Internal);

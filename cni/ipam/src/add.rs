@@ -20,8 +20,8 @@ impl Call<'_> {
     /// Ask the agent, keep what is for this interface, ask the neighbours where that is wanted, tell them.
     ///
     /// ## Guarantees
-    /// Where anything fails after the agent has answered, what this ADD got is given back, and the error is that of the
-    /// first failure.
+    /// Where anything fails after the agent has answered, what this ADD got is given back, unless the agent says that the
+    /// pod keeps it, and the error is that of the first failure.
     pub(crate) fn add(&self, sandbox: &Sandbox, netns: &Path) -> Result<AddResult, CniError> {
         let start = Instant::now();
         sandbox.pod.named()?;
@@ -30,10 +30,9 @@ impl Call<'_> {
             .map_err(|error| CniError::new(Code::InvalidEnvironment, format!("CNI_NETNS is of no use: {error}")))?;
         let response = self.ask(sandbox, netns)?;
         self.log.debug(format_args!("the agent answered after {:?}: {response:?}", start.elapsed()));
-        let result = self.finish(sandbox, &namespace, response).map_err(|objection| {
-            self.give_back(sandbox, netns, objection.conflicts);
-            objection.error
-        })?;
+        let result = self
+            .finish(sandbox, &namespace, response)
+            .map_err(|Objection { error, conflicts }| self.give_back(sandbox, netns, conflicts, error))?;
         let addresses: Vec<_> = result.ips.iter().map(|ip| ip.address.to_string()).collect();
         self.log.info(format_args!("got {} after {:?}", addresses.join(", "), start.elapsed()));
         Ok(result)
@@ -74,7 +73,7 @@ impl Call<'_> {
         Ok(AddResult {
             ips: response.ips.iter().map(|ip| Ip { address: ip.address, gateway: ip.gateway }).collect(),
             routes: response.routes.iter().map(|route| Route { dst: route.dst, gw: route.gw }).collect(),
-            dns: response.dns.unwrap_or_default(),
+            dns: response.dns.unwrap_or_else(|| self.config.dns.clone()),
         })
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use spiderpool_cni_plugin::log::{Level, LogSettings};
 use spiderpool_cni_plugin::{CniError, Code, Network};
 use spiderpool_wire::DEFAULT_SOCKET;
+use spiderpool_wire::ipam::Dns;
 
 /// Where the plugin logs unless configured otherwise.
 const DEFAULT_LOG: &str = "/var/log/spidernet/spiderpool.log";
@@ -15,6 +16,8 @@ pub(crate) struct Config {
     pub(crate) default_ipv6_pools: Vec<String>,
     pub(crate) clean_gateway: bool,
     pub(crate) match_master_subnet: bool,
+    /// Name resolution, as the network configuration has it beside its `ipam` part.
+    pub(crate) dns: Dns,
     pub(crate) socket: PathBuf,
     pub(crate) log: LogSettings,
 }
@@ -68,23 +71,24 @@ impl Config {
     /// [`Code::InvalidConfig`] with the key that is wrong.
     pub(crate) fn of(network: &Network) -> Result<Self, CniError> {
         let written = Written::of(network)?;
+        let dns = network.section("dns")?.unwrap_or_default();
         let level = match &written.log_level {
             Some(text) if !text.is_empty() => text.parse().map_err(|error| {
                 CniError::new(Code::InvalidConfig, format!("ipam.log_level of network {:?}: {error}", network.name))
             })?,
             _ => LogSettings::DEFAULT_LEVEL,
         };
-        Ok(written.complete(level))
+        Ok(written.complete(level, dns))
     }
 
-    /// Reads what is needed to undo an ADD: how much is logged does not keep addresses from being released.
+    /// Reads what is needed to undo an ADD: neither name resolution nor how much is logged keeps addresses from being released.
     ///
     /// # Errors
     /// [`Code::InvalidConfig`] with the key that is wrong.
     pub(crate) fn for_teardown(network: &Network) -> Result<Self, CniError> {
         let written = Written::of(network)?;
         let level = written.log_level.as_deref().and_then(|text| text.parse().ok());
-        Ok(written.complete(level.unwrap_or(LogSettings::DEFAULT_LEVEL)))
+        Ok(written.complete(level.unwrap_or(LogSettings::DEFAULT_LEVEL), Dns::default()))
     }
 }
 
@@ -105,7 +109,7 @@ impl Written {
         }
     }
 
-    fn complete(self, level: Level) -> Config {
+    fn complete(self, level: Level, dns: Dns) -> Config {
         let path = |written: Option<PathBuf>, default: &str| {
             written.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| default.into())
         };
@@ -119,6 +123,7 @@ impl Written {
             default_ipv6_pools: self.default_ipv6_ippool.unwrap_or_default(),
             clean_gateway: self.clean_gateway.unwrap_or_default(),
             match_master_subnet: self.match_master_subnet.unwrap_or_default(),
+            dns,
             socket: path(self.ipam_unix_socket_path, DEFAULT_SOCKET),
             log: LogSettings::new(
                 level,

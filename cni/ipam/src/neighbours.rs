@@ -129,8 +129,8 @@ fn judge(interface: &str, wanted: &[Wanted], outcomes: &[Outcome]) -> Result<(),
             .collect();
         let msg = format!("ip conflict on {interface}: {}", named.join(", "));
         let error = CniError::new(Code::AddressConflict, msg).details(
-            "the next attempt gets another address; find the host with this hardware address, or take the address out \
-             of the pool with spec.excludeIPs or a SpiderReservedIP",
+            "find the host with this hardware address, or take the address out of the pool with spec.excludeIPs or a \
+             SpiderReservedIP",
         );
         let conflicts =
             conflicts.iter().map(|(one, mac)| Conflict { address: one.address, mac: mac.to_string() }).collect();

@@ -42,17 +42,29 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Undoes an ADD that fails for another reason. What goes wrong here is logged; the DEL that follows a failed ADD is
-    /// the next chance.
-    pub(crate) fn give_back(&self, sandbox: &Sandbox, netns: &Path, conflicts: Vec<Conflict>) {
-        if !conflicts.is_empty()
-            && let Err(error) = self.report(sandbox, netns, conflicts)
-        {
-            self.log.error(format_args!("the agent was not told of the conflict: {error}"));
+    /// Undoes an ADD that fails with `error`, and answers that error with what became of the addresses. What goes wrong
+    /// here is logged; the DEL that follows a failed ADD is the next chance.
+    pub(crate) fn give_back(
+        &self,
+        sandbox: &Sandbox,
+        netns: &Path,
+        conflicts: Vec<Conflict>,
+        mut error: CniError,
+    ) -> CniError {
+        if !conflicts.is_empty() {
+            match self.report(sandbox, netns, conflicts) {
+                Ok(()) => error.details.insert_str(0, "the next attempt gets another address; "),
+                Err(AgentError::Said { code: ErrorCode::ForbiddenStateless, message }) => {
+                    error.details.insert_str(0, &format!("the pod keeps the address ({message}); "));
+                    return error;
+                }
+                Err(error) => self.log.error(format_args!("the agent was not told of the conflict: {error}")),
+            }
         }
         if let Err(error) = self.release(sandbox, Some(netns)) {
             self.log.error(format_args!("what this ADD got could not be given back: {error}"));
         }
+        error
     }
 
     fn report(&self, sandbox: &Sandbox, netns: &Path, conflicts: Vec<Conflict>) -> Result<(), AgentError> {

@@ -53,21 +53,30 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
 }
 
 #[test]
-fn holders_of_a_large_pool_are_forgotten_and_read_again_when_it_shrinks() {
-    let mut view = View::new(9);
-    // Before its pool is told nobody knows how large that is.
-    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1"])));
-    let listed = |view: &View| matches!(view.blocks("p").values().next().unwrap().holders, Holders::Listed(_));
-    assert!(listed(&view));
-    let (large, small) = (pool("p", "10.6.0.1-10.6.0.10", "1"), pool("p", "10.6.0.1-10.6.0.9", "2"));
-    assert!(!view.pool_event(Event::Apply(large)).reread_blocks);
-    assert!(!listed(&view));
-    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1", "10.6.0.2"])));
-    assert!(!listed(&view));
-    assert_eq!(counts(&view, "p"), [2]);
-    assert!(view.pool_event(Event::Apply(small)).reread_blocks);
-    view.block_event(Event::Apply(block("p", "10.6.0.0/28", &["10.6.0.1"])));
-    assert!(listed(&view));
+fn of_too_many_holders_names_are_forgotten_and_read_again_when_they_are_few() {
+    let mut view = View::new(2);
+    let known = |view: &View| view.blocks("p").values().all(|block| matches!(block.holders, Holders::Listed(_)));
+    let put = |view: &mut View, place: &str, count: u8| {
+        let addresses: Vec<String> =
+            (0..count).map(|last| format!("{}.{last}", place.rsplit_once('.').unwrap().0)).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        view.block_event(Event::Apply(block("p", &format!("{place}/28"), &addresses))).reread_blocks
+    };
+    // Twice as many as are listed are still known, so that one more and one less costs nothing.
+    assert!(!put(&mut view, "10.6.0.0", 5) && known(&view));
+    assert!(!put(&mut view, "10.6.1.0", 1) && !known(&view));
+    assert_eq!(counts(&view, "p"), [5, 1]);
+    assert!(!put(&mut view, "10.6.1.0", 2) && !known(&view));
+    assert!(!put(&mut view, "10.6.0.0", 1), "three are not listed");
+    assert!(!put(&mut view, "10.6.1.0", 1) && known(&view), "all are told again by chance");
+
+    put(&mut view, "10.6.0.0", 6);
+    put(&mut view, "10.6.1.0", 1);
+    let gone = Event::Delete(block("p", "10.6.0.0/28", &[]));
+    assert!(view.block_event(gone).reread_blocks && !known(&view));
+    view.block_event(Event::Init);
+    assert!(!view.block_event(Event::InitApply(block("p", "10.6.1.0/28", &["10.6.1.0"]))).reread_blocks);
+    assert!(!view.block_event(Event::InitDone).reread_blocks && known(&view));
 }
 
 #[test]

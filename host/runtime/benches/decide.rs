@@ -6,7 +6,9 @@
 //! * loading a component that was compiled before, alone, and with all that is looked at before it is used.
 //!
 //! `cargo bench -p spiderpool-runtime`. The pod has 8 labels and 6 annotations of 120 bytes, the node 19 labels, every
-//! pool a pod selector with one label. On a busy machine the lowest time is the one to compare: others only add to it.
+//! pool a pod selector with one label. Every figure is measured in windows of a tenth of a second; median and 99th
+//! percentile are those of the window with the lowest median: whatever else the machine does only adds to times, and often
+//! for seconds on end. The median of all windows stands beside them.
 //! With `--json` (`cargo bench -p spiderpool-runtime -- --json`) every line is an object; times are in microseconds.
 
 #![expect(
@@ -32,8 +34,9 @@ use spiderpool_wire::summary::PolicyPhase;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// How long each figure is measured.
-const WHILE: Duration = Duration::from_millis(1500);
+/// How long each figure is measured at once, and how often.
+const WINDOW: Duration = Duration::from_millis(100);
+const WINDOWS: usize = 30;
 
 fn main() {
     // Cargo passes `--bench`; a person may pass a word of what is to be measured.
@@ -86,14 +89,20 @@ fn threads(set: &PolicySet, report: Report) {
     let subject = Subject { context: context(), nic: Nic { name: "eth0".into(), master_addresses: None } };
     let run = || {
         let records: Vec<&Pool> = records.iter().collect();
-        measure(|| judge(set, &subject, &records)).len()
+        window(&mut || judge(set, &subject, &records)).len()
     };
-    let one = run() as f64;
-    let two: u64 = thread::scope(|scope| {
-        let threads = [scope.spawn(run), scope.spawn(run)];
-        threads.map(|thread| thread.join().unwrap()).iter().sum()
-    });
-    report.ratio("judge, 10 pools, two threads", two as f64 / one, "times the calls of one");
+    // One beside two, at once, so that both meet the same machine.
+    let beside = |_| {
+        let one = run() as f64;
+        let two: u64 = thread::scope(|scope| {
+            let threads = [scope.spawn(run), scope.spawn(run)];
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        });
+        two as f64 / one
+    };
+    let mut ratios: Vec<f64> = (0..WINDOWS).map(beside).collect();
+    ratios.sort_by(f64::total_cmp);
+    report.ratio("judge, 10 pools, two threads", ratios[WINDOWS / 2], "times the calls of one");
 }
 
 /// Native code that was made before, from its file to something that can be called.
@@ -126,13 +135,27 @@ fn load(host: &PolicyHost, policies: &Path, report: Report) {
 }
 
 /// Times in nanoseconds.
-fn measure(mut act: impl FnMut()) -> Histogram<u64> {
-    let mut times = Histogram::new(3).unwrap();
+struct Times {
+    all: Histogram<u64>,
+    /// Those of the window with the lowest median.
+    quiet: Histogram<u64>,
+}
+
+fn measure(mut act: impl FnMut()) -> Times {
     for _ in 0..20 {
         act();
     }
+    let windows: Vec<_> = (0..WINDOWS).map(|_| window(&mut act)).collect();
+    let mut all = Histogram::new(3).unwrap();
+    windows.iter().for_each(|window| all.add(window).unwrap());
+    let quiet = windows.into_iter().min_by_key(|window| window.value_at_quantile(0.5)).unwrap();
+    Times { all, quiet }
+}
+
+fn window(act: &mut impl FnMut()) -> Histogram<u64> {
+    let mut times = Histogram::new(3).unwrap();
     let begun = Instant::now();
-    while begun.elapsed() < WHILE {
+    while begun.elapsed() < WINDOW {
         let one = Instant::now();
         act();
         times.record(u64::try_from(one.elapsed().as_nanos()).unwrap()).unwrap();
@@ -149,18 +172,25 @@ struct Report {
 impl Report {
     fn begin(json: bool) -> Self {
         if !json {
-            println!("{:<44}{:>10}{:>10}{:>10}{:>12}", "", "lowest", "median", "p99", "per second");
+            println!(
+                "{:<44}{:>10}{:>10}{:>10}{:>16}{:>12}",
+                "", "lowest", "median", "p99", "median of all", "per second"
+            );
         }
         Self { json }
     }
 
-    fn times(self, what: &str, times: &Histogram<u64>) {
-        let [lowest, median, p99] = [0.0, 0.5, 0.99].map(|quantile| times.value_at_quantile(quantile) as f64 / 1e3);
-        let rate = times.len() as f64 / WHILE.as_secs_f64();
+    fn times(self, what: &str, Times { all, quiet }: &Times) {
+        let [median, p99] = [0.5, 0.99].map(|quantile| quiet.value_at_quantile(quantile) as f64 / 1e3);
+        let [lowest, of_all] = [0.0, 0.5].map(|quantile| all.value_at_quantile(quantile) as f64 / 1e3);
+        let rate = quiet.len() as f64 / WINDOW.as_secs_f64();
         if self.json {
-            println!("{}", json!({"what": what, "lowest": lowest, "median": median, "p99": p99, "perSecond": rate}));
+            let figures = json!({
+                "what": what, "lowest": lowest, "median": median, "p99": p99, "medianOfAll": of_all, "perSecond": rate,
+            });
+            println!("{figures}");
         } else {
-            println!("{what:<44}{lowest:>7.1} µs{median:>7.1} µs{p99:>7.1} µs{rate:>12.0}");
+            println!("{what:<44}{lowest:>7.1} µs{median:>7.1} µs{p99:>7.1} µs{of_all:>13.1} µs{rate:>12.0}");
         }
     }
 

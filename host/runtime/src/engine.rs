@@ -186,8 +186,8 @@ fn processor_time() -> Duration {
 /// Begins a call's deadline. When the time is up by the clock, the processor time decides: on a busy machine a call
 /// that hardly got to run is not at fault. It gets [`PATIENCE`] times its deadline at most.
 ///
-/// Few calls live to see a tick, and asking for the processor time costs a twentieth of such a call: the first tick asks,
-/// and what came before it counts as if the processor had been had all the while.
+/// Few calls live to see a tick, and asking for the processor time is a system call: the first tick asks, and what came
+/// before it counts as if the processor had been had all the while.
 pub(crate) fn set_deadline(store: &mut Store<Bounds>, limits: &Limits) {
     let deadline = Duration::from_millis(limits.deadline_milliseconds.into());
     let begun = Instant::now();

@@ -20,7 +20,9 @@ use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use spiderpool_ip::{Family, IpSet};
-use spiderpool_storage::{Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want};
+use spiderpool_storage::{
+    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want,
+};
 
 const IN_FLIGHT: usize = 64;
 /// How often the large pool is filled.
@@ -56,13 +58,8 @@ fn main() {
 }
 
 fn pool(name: &str, ips: &str) -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        subnet: "10.0.0.0/8".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, [ips]).unwrap(),
-        gateway: Some("10.0.0.1".parse().unwrap()),
-        routes: Vec::new(),
-    })
+    let usable = IpSet::parse(Family::V4, [ips]).unwrap();
+    Arc::new(PoolSpace::new(name, "10.0.0.0/8".parse().unwrap(), usable))
 }
 
 fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
@@ -76,6 +73,7 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         node: "node1".to_owned(),
         container: format!("{number:064x}"),
         owner: Owner { kind: "Deployment".to_owned(), name: "web".to_owned() },
+        inherits: Inherit::No,
         wants: vec![Want {
             interface: "eth0".to_owned(),
             family: Family::V4,

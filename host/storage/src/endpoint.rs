@@ -67,7 +67,7 @@ impl Endpoint {
     /// The endpoint of the holder of all of `allocations`; `None` when there are none.
     pub(crate) fn from_allocations<'a>(allocations: impl IntoIterator<Item = &'a Allocation>) -> Option<Self> {
         let mut allocations = allocations.into_iter();
-        let Allocation { holder, node, owner, lease, serial: _ } = allocations.next()?.clone();
+        let Allocation { holder, node, owner, lease, until: _, serial: _ } = allocations.next()?.clone();
         let mut leases = vec![lease];
         leases.extend(allocations.map(|allocation| allocation.lease.clone()));
         Some(Self { holder, node, owner, leases })

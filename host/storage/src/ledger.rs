@@ -52,8 +52,22 @@ pub struct Reservation {
     pub container: String,
     /// The pod's top controller, for the endpoint record.
     pub owner: Owner,
+    /// Whose addresses the holder may get.
+    pub inherits: Inherit,
     /// What is asked for, in the order in which it is served.
     pub wants: Vec<Want>,
+}
+
+/// Whether a pod gets the addresses of those before it. Kubernetes makes a pod only when no other of its name is left, so
+/// whoever holds something under its namespace and name with another UID is gone, or about to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inherit {
+    /// Nothing: it takes new ones.
+    #[default]
+    No,
+    /// What a pod of its namespace and name held for the same NIC and family when it was asked, from whatever pool that is;
+    /// nothing is taken for such a want. See [`Ledger::reserve`].
+    FromName,
 }
 
 /// One address of one family for one NIC.
@@ -95,7 +109,7 @@ pub enum Pick {
     Exactly(Vec<IpAddr>),
 }
 
-/// What is to be given back. All conditions must hold; whatever else the holder has stays.
+/// What is to be given back, or kept until it is. All conditions must hold; whatever else the holder has stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Release {
     /// The holder's UID.
@@ -104,6 +118,14 @@ pub struct Release {
     pub interface: Option<String>,
     /// Of this sandbox only: an address that has moved on to a newer sandbox stays.
     pub container: Option<String>,
+}
+
+impl Release {
+    /// Whether what the holder has is meant.
+    pub(crate) fn means(&self, lease: &Lease) -> bool {
+        self.interface.as_ref().is_none_or(|interface| *interface == lease.interface)
+            && self.container.as_ref().is_none_or(|container| *container == lease.container)
+    }
 }
 
 /// Addresses that somebody else on the network answers for.
@@ -130,7 +152,10 @@ pub struct Allocation {
     pub owner: Owner,
     /// The address and what goes with it.
     pub lease: Lease,
-    /// The number of the reservation that first took it. Later reservations have higher numbers.
+    /// When it is given back, if it is kept for a holder that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<SystemTime>,
+    /// The number of the reservation that first took it for this holder. Later reservations have higher numbers.
     pub serial: u64,
 }
 
@@ -280,6 +305,8 @@ pub struct StorageError {
 /// * An address is held by at most one holder, whatever pools name it: the truth is keyed by address.
 /// * What was acknowledged is durable; what was not acknowledged is there as a whole or not at all.
 /// * A failed request changes nothing.
+/// * What is held stays held until it is released, quarantined, inherited, or its end has come: a holder that is gone keeps
+///   its addresses, without a write, as long as nobody says otherwise.
 ///
 /// # Caveats
 /// A request is on its way as soon as it was made: whoever drops its future gives up the answer, not the request.
@@ -289,7 +316,13 @@ pub trait Ledger: Send + Sync {
     /// Takes an address for every want, or none at all.
     ///
     /// Idempotent on (uid, interface, family): an address that is already held is answered again, whatever the choices
-    /// are, and moves to the reservation's sandbox, node and network. The answer is all that the holder has.
+    /// are, and moves to the reservation's sandbox, node and network. The answer is all that the holder has, and has no end
+    /// any more.
+    ///
+    /// A want of a holder that [inherits](Inherit::FromName) gets what its predecessor holds for that NIC and family, from
+    /// one to the other in one step, if it is the predecessor's at that moment: an address that was given back or that
+    /// another inherited meanwhile is not handed back, and the want is served from its choices. A predecessor is who held
+    /// the address when the reservation came, so that of two that come at once one inherits.
     ///
     /// # Errors
     /// [`ReserveError::Exhausted`] for the first want that no choice serves; otherwise what stopped the engine.
@@ -300,6 +333,15 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// What stopped the engine.
     fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
+
+    /// Keeps what matches for its holder, who is gone, and gives it back by itself when `until` has come, unless the holder
+    /// asks for it again or another inherits it. Says what is kept so. An earlier end is replaced by this one.
+    ///
+    /// Must not be asked for a sandbox that may be asked for again.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn retain(&self, kept: Release, until: SystemTime) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
 
     /// Takes addresses from their holder and keeps them from being given until a moment; says what the holder lost.
     ///

@@ -1,7 +1,7 @@
 //! What is remembered: the ledger of addresses, and the catalog of objects that people write.
 //!
 //! ```text
-//!                 reserve, release, quarantine                      folder of YAML manifests
+//!                 reserve, release, retain, …                        folder of YAML manifests
 //!                            │                                                 │ watched
 //!                            ▼                                                 ▼
 //! [ Ledger ] ← [ local: one writer, group commit, redb ]    [ catalog: parse → admit → Arc<Catalog> ]
@@ -27,8 +27,8 @@ mod space;
 
 pub use endpoint::{Endpoint, Lease};
 pub use ledger::{
-    Allocation, BoxFuture, Choice, ClusterError, Holder, Ledger, LedgerError, Owner, Pick, Quarantine, Release,
-    Reservation, ReserveError, StorageError, Tried, Usage, Want, Why,
+    Allocation, BoxFuture, Choice, ClusterError, Holder, Inherit, Ledger, LedgerError, Owner, Pick, Quarantine,
+    Release, Reservation, ReserveError, StorageError, Tried, Usage, Want, Why,
 };
 pub use local::LocalLedger;
 pub use space::PoolSpace;

@@ -10,6 +10,8 @@ use spiderpool_ip::{Cidr, Family, IpRange, IpSet, parse_address};
 pub struct PoolSpace {
     /// The pool's name.
     pub name: String,
+    /// The object's uid; empty where no API server gave it one.
+    pub uid: String,
     /// The subnet. Addresses are given with its prefix length.
     pub subnet: Cidr,
     /// What may be given out: `ips` less `excludeIPs`, reserved addresses and the gateway. The first and the last
@@ -22,6 +24,12 @@ pub struct PoolSpace {
 }
 
 impl PoolSpace {
+    /// A pool of no object: `usable` may be given out, with no gateway and no routes.
+    #[must_use]
+    pub fn new(name: &str, subnet: Cidr, usable: IpSet) -> Self {
+        Self { name: name.to_owned(), uid: String::new(), subnet, usable, gateway: None, routes: Vec::new() }
+    }
+
     /// What `pool` may give out when `reserved` (the addresses of all SpiderReservedIPs of the family, see
     /// [`PoolSpace::reserved`]) are kept back.
     ///
@@ -51,8 +59,9 @@ impl PoolSpace {
             usable = usable.minus(&IpSet::from(IpRange::from(gateway)));
         }
         let name = pool.metadata.name.clone().unwrap_or_default();
+        let uid = pool.metadata.uid.clone().unwrap_or_default();
         let routes = pool.spec.routes.clone().unwrap_or_default();
-        Ok(Self { name, subnet, usable, gateway, routes })
+        Ok(Self { name, uid, subnet, usable, gateway, routes })
     }
 
     /// The addresses of `family` that any of `objects` reserves.

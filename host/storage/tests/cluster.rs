@@ -38,6 +38,7 @@ fn holder(uid: &str) -> BlockAllocation {
         network: "underlay".to_owned(),
         owner: "StatefulSet/web".to_owned(),
         clean_gateway: true,
+        until: None,
         further: String::new(),
     }
 }
@@ -57,7 +58,7 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
     let patient = |client| ClusterBlocks::new(client).with_timeout(Duration::from_secs(60));
     let (one, other) = (patient(client.clone()), patient(client));
     let id = id("same", "10.1.0.0/28");
-    one.create(&id, &BTreeMap::new(), None).await?;
+    one.create(&id, "", &BTreeMap::new(), None).await?;
     let (first, second) = ([take("10.1.0.5", "a")], [take("10.1.0.5", "b")]);
     let (a, b) = tokio::join!(one.change(&id, &first, None), other.change(&id, &second, None));
     let (won, lost) = if a.is_ok() { (a?, b) } else { (b?, a) };
@@ -79,7 +80,7 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
 async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("whole", "fd01::/64").await?);
     let id = id("whole", "fd01::/124");
-    let created = blocks.create(&id, &BTreeMap::new(), None).await?;
+    let created = blocks.create(&id, "", &BTreeMap::new(), None).await?;
     let taken = blocks.change(&id, &[take("fd01::5", "a")], None).await?;
     assert_ne!(created.version, taken.version);
     let nobody: Vec<Change> = vec![take("fd01::6", "b"), take("fd01::5", "b")];
@@ -123,7 +124,7 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
     let client = pool("tracked", "10.2.0.0/16").await?;
     let blocks = ClusterBlocks::new(client.clone());
     let id = id("tracked", "10.2.3.0/28");
-    blocks.create(&id, &BTreeMap::new(), None).await?;
+    blocks.create(&id, "", &BTreeMap::new(), None).await?;
     for address in ["10.2.3.1", "10.2.3.2"] {
         blocks.change(&id, &[take(address, address)], None).await?;
         let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
@@ -144,7 +145,7 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
     let (first, second) = (id("marked", "10.3.0.0/28"), id("marked", "10.3.1.0/28"));
     for id in [&first, &second] {
-        blocks.create(id, &BTreeMap::new(), None).await?;
+        blocks.create(id, "", &BTreeMap::new(), None).await?;
     }
     let mark = FullMark("f00d".to_owned());
     let full = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark.clone())).await?;
@@ -171,7 +172,7 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
     let ids: Vec<BlockId> = blocks_of_pool.map(|block| BlockId { pool: "large".to_owned(), block }).collect();
     let nobody = BTreeMap::new();
     for ids in ids.chunks(32) {
-        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, &nobody, None))).await {
+        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, "", &nobody, None))).await {
             created?;
         }
     }
@@ -202,13 +203,39 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
     let id = id("seeded", "10.4.0.0/28");
     // Whoever makes the block takes what is free of it, and nothing else.
     let first = BTreeMap::from([("10.4.0.9".parse()?, holder("late")), ("10.4.0.8".parse()?, holder("new"))]);
-    let block = blocks.create(&id, &first, None).await?;
+    let block = blocks.create(&id, "", &first, None).await?;
     assert_eq!(holders(&block), [("10.4.0.8".to_owned(), "new"), ("10.4.0.9".to_owned(), "6b1c")]);
     let address: IpAddr = "10.4.0.9".parse()?;
     let seed = block.spec.allocations[&address].clone();
     assert_eq!((seed.interface.as_str(), seed.node.as_str(), seed.container_id.as_str()), ("", "", ""));
     let complete = [Change::Move { address, from: seed, to: holder("6b1c") }];
     assert_eq!(blocks.change(&id, &complete, None).await?.spec.allocations[&address], holder("6b1c"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pool_is_read_once_for_its_blocks_until_it_is_another_one() -> Result<()> {
+    let client = pool("again", "10.8.0.0/16").await?;
+    let pools = Api::<SpiderIPPool>::all(client.clone());
+    let uid = pools.get("again").await?.metadata.uid.unwrap_or_default();
+    let blocks = ClusterBlocks::new(client.clone());
+    let nobody = BTreeMap::new();
+    blocks.create(&id("again", "10.8.0.0/28"), &uid, &nobody, None).await?;
+    // A trace that tells whether the pool is read: nobody else writes it in earnest.
+    let records = json!({"10.8.1.9": {"pod": "shop/web-0", "podUid": "6b1c"}}).to_string();
+    let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": records}}));
+    pools.patch_status("again", &Default::default(), &patch).await?;
+    let remembered = blocks.create(&id("again", "10.8.1.0/28"), &uid, &nobody, None).await?;
+    assert!(holders(&remembered).is_empty());
+
+    pools.delete("again", &Default::default()).await?;
+    pool("again", "10.8.0.0/16").await?;
+    let other = pools.get("again").await?.metadata.uid.unwrap_or_default();
+    assert_ne!(uid, other);
+    blocks.create(&id("again", "10.8.2.0/28"), &other, &nobody, None).await?;
+    let made = Api::<SpiderIPBlock>::all(client).get("again.0a080200").await?;
+    let owners = made.metadata.owner_references.unwrap_or_default();
+    assert_eq!(owners.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), [other]);
     Ok(())
 }
 
@@ -220,11 +247,11 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     assert_eq!(blocks.get(&here).await?, None);
     let gone = ChangeError::Store(StoreError::Gone("SpiderIPBlock errors.0a050000".to_owned()));
     assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], None).await, Err(gone));
-    blocks.create(&here, &BTreeMap::new(), None).await?;
+    blocks.create(&here, "", &BTreeMap::new(), None).await?;
     let exists = StoreError::Exists("SpiderIPBlock errors.0a050000".to_owned());
-    assert_eq!(blocks.create(&here, &BTreeMap::new(), None).await, Err(exists));
+    assert_eq!(blocks.create(&here, "", &BTreeMap::new(), None).await, Err(exists));
     let nowhere = StoreError::Gone("SpiderIPPool nowhere".to_owned());
-    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), &BTreeMap::new(), None).await, Err(nowhere));
+    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), "", &BTreeMap::new(), None).await, Err(nowhere));
 
     // A label that cannot be one: the server refuses, and it is nobody's lost race.
     let mark = FullMark("no label!".to_owned());
@@ -246,6 +273,6 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     api.patch("errors", &Default::default(), &keep).await?;
     api.delete("errors", &Default::default()).await?;
     let ends = StoreError::Gone("SpiderIPPool errors".to_owned());
-    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), &BTreeMap::new(), None).await, Err(ends));
+    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), "", &BTreeMap::new(), None).await, Err(ends));
     Ok(())
 }

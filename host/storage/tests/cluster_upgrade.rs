@@ -11,7 +11,7 @@ use spiderpool_cluster::Cluster;
 use spiderpool_crd::{SpiderEndpoint, SpiderIPPool};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{ClusterBlocks, ClusterEndpoints, KubeLedger, KubeLedgerConfig, connect};
-use spiderpool_storage::{Choice, Holder, Ledger as _, Owner, Pick, PoolSpace, Release, Reservation, Want};
+use spiderpool_storage::{Choice, Holder, Inherit, Ledger as _, Owner, Pick, PoolSpace, Release, Reservation, Want};
 
 /// The pool `name` as Spiderpool left it: three addresses, of which the first two are held.
 async fn left_pool(client: &Client, name: &str, namespace: &str) -> Result<Arc<PoolSpace>> {
@@ -26,13 +26,7 @@ async fn left_pool(client: &Client, name: &str, namespace: &str) -> Result<Arc<P
     let status = json!({"status": {"allocatedIPs": holders.to_string(), "allocatedIPCount": 2}});
     api.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
     let usable = IpSet::parse(Family::V4, ["10.6.0.63-10.6.0.65"])?;
-    Ok(Arc::new(PoolSpace {
-        name: name.to_owned(),
-        subnet: "10.6.0.0/16".parse()?,
-        usable,
-        gateway: None,
-        routes: Vec::new(),
-    }))
+    Ok(Arc::new(PoolSpace::new(name, "10.6.0.0/16".parse()?, usable)))
 }
 
 /// The endpoint of `web-N` as Spiderpool left it.
@@ -121,6 +115,7 @@ fn reservation(namespace: &str, node: &str, space: &Arc<PoolSpace>) -> Reservati
         node: node.to_owned(),
         container: "c1".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: "new".to_owned() },
+        inherits: Inherit::No,
         wants: vec![want],
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
+    Choice, Endpoint, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
     Reservation, ReserveError, Want,
 };
 
@@ -54,13 +54,11 @@ impl Fixture {
 fn pool(name: &str, ips: &str) -> Arc<PoolSpace> {
     let family = if ips.contains(':') { Family::V6 } else { Family::V4 };
     let subnet = if ips.contains(':') { "fd00::/16" } else { "10.0.0.0/8" };
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        subnet: subnet.parse().unwrap(),
-        usable: IpSet::parse(family, ips.split(',').filter(|item| !item.is_empty())).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        name,
+        subnet.parse().unwrap(),
+        IpSet::parse(family, ips.split(',').filter(|item| !item.is_empty())).unwrap(),
+    ))
 }
 
 fn want(interface: &str, space: &Arc<PoolSpace>, pick: Pick) -> Want {
@@ -79,6 +77,7 @@ fn ask(uid: &str, space: &Arc<PoolSpace>, pick: Pick) -> Reservation {
         node: "node1".to_owned(),
         container: "old".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: format!("pod-{uid}") },
+        inherits: Inherit::No,
         wants: vec![want("eth0", space, pick)],
     }
 }

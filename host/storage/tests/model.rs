@@ -11,20 +11,14 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation, ReserveError, Want,
-    Why,
+    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
+    ReserveError, Want, Why,
 };
 
 /// Two pools that overlap, one over two blocks, and one of IPv6.
 fn pools() -> [Arc<PoolSpace>; 3] {
     let pool = |name: &str, family, subnet: &str, ips: &str| {
-        Arc::new(PoolSpace {
-            name: name.to_owned(),
-            subnet: subnet.parse().unwrap(),
-            usable: IpSet::parse(family, ips.split(',')).unwrap(),
-            gateway: None,
-            routes: Vec::new(),
-        })
+        Arc::new(PoolSpace::new(name, subnet.parse().unwrap(), IpSet::parse(family, ips.split(',')).unwrap()))
     };
     [
         pool("a", Family::V4, "10.6.0.0/16", "10.6.0.250-10.6.1.3"),
@@ -91,6 +85,7 @@ fn reservation(step: &Step) -> Option<Reservation> {
         node: "node1".to_owned(),
         container: format!("c{container}"),
         owner: Owner::default(),
+        inherits: Inherit::No,
         wants,
     })
 }

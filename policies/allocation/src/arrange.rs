@@ -1,20 +1,31 @@
 //! Which pools are tried in which order.
 
 use spiderpool_policy_guide::allocation::{
-    Admitted, Choice, Demand, Judged, Pick, Refusal, RefusalKind, Skipped, Step,
+    Admitted, Choice, Demand, Judged, Pick, Refusal, RefusalKind, Request, Skipped, Step,
 };
 use spiderpool_policy_guide::types::Family;
 
+use crate::addresses::Wishes;
 use crate::refusals::refusal;
 
 /// One step per element of `judged`: pools with higher ranks first, the first affinity policy's rank before the next
 /// one's, and pools of equal ranks in the order in which they were written. Pools without a free address are passed
-/// over. `pick` says how an address is chosen inside a pool.
+/// over. `pick` says how an address is chosen inside a pool, unless the pod asks for addresses by themselves with the
+/// annotation [`ip-addresses`](crate::IP_ADDRESSES): it gets exactly these.
 ///
 /// # Errors
-/// A demand has no pool with a free address.
-pub fn arrange(judged: &[Judged], pick: impl Fn(&Demand, &Admitted) -> Pick) -> Result<Vec<Step>, Refusal> {
-    judged.iter().map(|judged| step(judged, &pick)).collect()
+/// A demand has no pool with a free address, or none that gives an address which the pod asks for.
+pub fn arrange(
+    request: &Request,
+    judged: &[Judged],
+    pick: impl Fn(&Demand, &Admitted) -> Pick,
+) -> Result<Vec<Step>, Refusal> {
+    let wishes = Wishes::of(request)?;
+    if let Some(wishes) = &wishes {
+        wishes.require_demands(judged)?;
+    }
+    let wished = |judged| wishes.as_ref().and_then(|wishes| wishes.step(judged));
+    judged.iter().map(|judged| wished(judged).unwrap_or_else(|| step(judged, &pick))).collect()
 }
 
 fn step(Judged { demand, pools }: &Judged, pick: impl Fn(&Demand, &Admitted) -> Pick) -> Result<Step, Refusal> {

@@ -4,12 +4,13 @@
 //! ```text
 //! candidates ─ the first of: pod annotation ippools → ippool → namespace annotations
 //!              → CNI configuration → the cluster's default pools; never merged
-//! arrange    ─ rank by rank, exhausted pools passed over
+//! arrange    ─ the addresses that the pod asks for; else rank by rank, exhausted pools passed over
 //! ```
 //!
 //! Policies that want the same candidates and another order, or the same order and another way to pick, link this crate
 //! without its feature `component` and call [`candidates`] and [`arrange`].
 
+mod addresses;
 mod annotations;
 mod arrange;
 mod candidates;
@@ -22,6 +23,7 @@ use spiderpool_policy_guide::configuration::{self, NoSettings};
 use spiderpool_policy_guide::settings::Problem;
 use spiderpool_policy_guide::{Allocation, Settings};
 
+pub use self::addresses::KEY as IP_ADDRESSES;
 pub use self::arrange::arrange;
 pub use self::candidates::candidates;
 
@@ -39,8 +41,8 @@ impl Allocation for BuiltinAllocation {
         candidates(&request)
     }
 
-    fn arrange(_settings: String, _request: Request, judged: Vec<Judged>) -> Result<Vec<Step>, Refusal> {
-        arrange(&judged, |_, _| Pick::Lowest)
+    fn arrange(_settings: String, request: Request, judged: Vec<Judged>) -> Result<Vec<Step>, Refusal> {
+        arrange(&request, &judged, |_, _| Pick::Lowest)
     }
 }
 

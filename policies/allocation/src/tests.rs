@@ -1,3 +1,4 @@
+mod addresses;
 mod arranging;
 mod levels;
 

@@ -18,13 +18,14 @@ use report::Report;
 /// A part of the report.
 type Part = fn(&mut Report);
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("plugins", plugins::measure),
     ("socket", socket::in_flight),
     ("memory", socket::memory),
     ("sandbox", elsewhere::sandbox),
     ("ledger", elsewhere::ledger),
     ("storm", storm::measure),
+    ("filling", storm::filling),
 ];
 
 fn main() {

@@ -17,14 +17,20 @@ const ONCE: Duration = Duration::ZERO;
 /// The storm that goals are set for.
 const STORM: Size = Size { nodes: 10, pods: 100, in_flight: 10 };
 
+/// One ADD at a time.
+const SINGLY: Size = Size { nodes: 1, pods: 100, in_flight: 1 };
+
+/// How often the storm that goals are set for is made: the machine is not equally fast at all times.
+const TRIES: usize = 3;
+
 /// What a profile of the first row says. It does not change with every run.
 const LIMITS: &str = "
-What limits it: both cores are busy from the first call to the last. In a profile of the first row the API server has 54 % \
-of the processor time, the plugin's processes 19 % (a third of that is the C library, which asks the processor what it is \
-at every start, a costly question in a virtual machine), agents 11 %, etcd 6 %. Half of the API server's share is the \
-creation of SpiderEndpoints, 1.6 ms each; they are written behind the replies for that reason. With all calls in flight all \
-the time the mean of what one takes is their number divided by the rate, so that 100 in flight within 100 ms would need \
-1,000 ADD/s, which is what the API server creates with both cores to itself.
+What limits it: both cores are busy from the first call to the last. In a profile of the first row the API server has 52 % \
+of the processor time, the plugin's processes 17 % (a fifth of that is the C library, which asks the processor what it is \
+at every start, a costly question in a virtual machine), agents 12 %, etcd 6 %, starting the calls 5 %. Half of the API \
+server's share is the creation of SpiderEndpoints; they are written behind the replies for that reason. With all calls in \
+flight all the time the mean of what one takes is their number divided by the rate, so that 100 in flight within 100 ms \
+would need 1,000 ADD/s, which is what the API server creates with both cores to itself.
 ";
 
 /// What one storm came to.
@@ -58,8 +64,8 @@ fn ours(resource: &str) -> bool {
 }
 
 /// A storm, its undoing, and what both took. Fails when anything is not as it must be afterwards.
-async fn storm(cluster: &Cluster, size: Size) -> Result<Outcome> {
-    let storm = Storm::prepare(cluster, &size, None).await?;
+async fn storm(cluster: &Cluster, size: Size, held: usize) -> Result<Outcome> {
+    let storm = Storm::prepare_after(held, cluster, &size, None).await?;
     cluster.calm().await?;
     let requests = cluster.requests().await?;
     let before = [cluster.apiserver.usage()?, cluster.etcd.usage()?, storm.usage()?];
@@ -94,29 +100,31 @@ async fn storm(cluster: &Cluster, size: Size) -> Result<Outcome> {
 
 /// Storms of several shapes.
 pub(crate) fn measure(report: &mut Report) {
-    let (first, limit) = run(async {
-        let cluster = Cluster::start().await?;
-        let outcome = storm(&cluster, STORM).await?;
-        cluster.calm().await?;
-        Ok((outcome, endpoints_per_second(&cluster, 1000, 100).await?))
-    });
-    println!("{limit:.0} SpiderEndpoints/s");
+    let mut tries: Vec<(Outcome, f64)> = (0..TRIES).map(|_| beside_limit()).collect();
+    tries.sort_by(|(one, _), (other, _)| one.rate.total_cmp(&other.rate));
+    let (first, limit) = tries.remove(TRIES / 2);
     let shapes = [
         Size { nodes: 100, pods: 10, in_flight: 10 },
         Size { nodes: 10, pods: 100, in_flight: 1 },
-        Size { nodes: 1, pods: 100, in_flight: 1 },
+        SINGLY,
         Size { nodes: 1, pods: 1000, in_flight: 100 },
     ];
-    let others: Vec<Outcome> = shapes.into_iter().map(alone).collect();
+    let others: Vec<Outcome> = shapes.into_iter().map(|size| alone(size, 0)).collect();
     goals(report, &first, limit, &others);
     let mut text = format!(
         "A real kube-apiserver and etcd, agents as processes, the plugin started for every call, all on this machine; a \
          pool of exactly as many addresses as pods. Every pod got an address of its own, and answers, ledger and \
          SpiderEndpoints agreed; after DEL for all nothing was left. Times are those of ADDs, from the start of the plugin \
-         to its end; processor time and requests until all SpiderEndpoints were written. The API server alone creates \
-         {limit:.0} SpiderEndpoints/s when nothing else runs.\n\n\
+         to its end; processor time and requests until all SpiderEndpoints were written. The first storm was made {TRIES} \
+         times, and this is the one in the middle; right after it the API server alone created {limit:.0} SpiderEndpoints/s. \
+         The others: {}.\n\n\
          | nodes x pods | in flight | ADD/s | median ms | p99 ms | failed | all records after s | DEL/s | CPU s: API server | \
-         etcd | agents | requests per ADD | memory of the largest agent MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+         etcd | agents | requests per ADD | memory of the largest agent MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        tries
+            .iter()
+            .map(|(other, limit)| format!("{:.0} ADD/s of {limit:.0}", other.rate))
+            .collect::<Vec<_>>()
+            .join(", "),
     );
     for outcome in [&first].into_iter().chain(&others) {
         let _ = writeln!(text, "{}", row(outcome));
@@ -126,9 +134,53 @@ pub(crate) fn measure(report: &mut Report) {
     report.section("Storms", &text);
 }
 
-/// A storm on a cluster of its own.
-fn alone(size: Size) -> Outcome {
-    run(async { storm(&Cluster::start().await?, size).await })
+/// How a pool of 65,536 addresses fills: a thousand pods where so many addresses are held already.
+pub(crate) fn filling(report: &mut Report) {
+    let mut text =
+        "1,000 pods on 10 nodes, 100 calls in flight, and 100 pods on one node, one call at a time, in a pool of \
+                    10.6.0.0/16 whose lowest addresses are held already.\n\n\
+                    | held before | ADD/s | median ms | p99 ms | requests per ADD | one at a time, median ms |\n\
+                    |---|---|---|---|---|---|\n"
+            .to_owned();
+    let mut singly = Vec::new();
+    for held in [0, 16_000, 32_000, 48_000, 64_000] {
+        let many = alone(STORM, held);
+        let one = alone(SINGLY, held).times.median();
+        singly.push(one);
+        let Outcome { rate, times, .. } = &many;
+        let each = many.requests_each();
+        let _ = writeln!(
+            text,
+            "| {held} | {rate:.0} | {:.1} | {:.1} | {each:.2} | {one:.1} |",
+            times.median(),
+            times.p99()
+        );
+    }
+    let ratio = singly[singly.len() - 1] / singly[0];
+    report.figure(
+        "one ADD in a pool with 64,000 addresses held, beside an empty one",
+        "≤ 1.2 x",
+        format!("{ratio:.2} x"),
+        ratio <= 1.2,
+    );
+    report.section("Filling a pool of 65,536 addresses in a cluster", &text);
+}
+
+/// The storm that goals are set for, and how many SpiderEndpoints a second its API server creates right after it.
+fn beside_limit() -> (Outcome, f64) {
+    run(async {
+        let cluster = Cluster::start().await?;
+        let outcome = storm(&cluster, STORM, 0).await?;
+        cluster.calm().await?;
+        let limit = endpoints_per_second(&cluster, 1000, 100).await?;
+        println!("{limit:.0} SpiderEndpoints/s");
+        Ok((outcome, limit))
+    })
+}
+
+/// A storm on a cluster of its own, in a pool of which so many addresses are held already.
+fn alone(size: Size, held: usize) -> Outcome {
+    run(async { storm(&Cluster::start().await?, size, held).await })
 }
 
 fn row(outcome: &Outcome) -> String {

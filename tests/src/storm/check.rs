@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kube::Api;
-use kube::api::ListParams;
-use spiderpool_crd::{SpiderEndpoint, SpiderIPBlock};
+use kube::api::{DeleteParams, ListParams};
+use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderEndpoint, SpiderIPBlock, SpiderIPPool};
 
 use super::calls::Answered;
+use super::fill::ELSEWHERE;
 use super::{Calls, Storm};
+use crate::Pod;
 
 /// Addresses by the uids of their pods.
 type Held = BTreeMap<String, IpAddr>;
@@ -42,12 +45,56 @@ impl Storm {
         same("SpiderEndpoints", &self.records().await?, &Held::new())
     }
 
+    /// Waits until the pool's status tells that these hold their addresses, and nobody else.
+    ///
+    /// # Errors
+    /// It does not within `patience`.
+    pub async fn status_tells(&self, answers: &[Answered], patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        let holders = answers.iter().map(|answered| {
+            let Pod { namespace, name, uid, .. } = &answered.pod;
+            Ok((address(answered)?, PoolHolder { pod: format!("{namespace}/{name}"), pod_uid: uid.clone() }))
+        });
+        let wanted = AllocatedIps(holders.collect::<Result<_>>()?).to_field();
+        let count = i64::try_from(answers.len())?;
+        let api: Api<SpiderIPPool> = Api::all(self.client.clone());
+        loop {
+            let status = api.get(&self.pool).await?.status.unwrap_or_default();
+            if status.allocated_ips == wanted && status.allocated_ip_count == Some(count) {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < patience, "after {patience:?} it does not tell of {count} holders: {status:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Deletes the pool, and waits until it is gone with its blocks.
+    ///
+    /// # Errors
+    /// It is not within `patience`.
+    pub async fn delete_pool(&self, patience: Duration) -> Result<()> {
+        let begun = Instant::now();
+        let api: Api<SpiderIPPool> = Api::all(self.client.clone());
+        api.delete(&self.pool, &DeleteParams::default()).await?;
+        while let Some(pool) = api.get_opt(&self.pool).await? {
+            ensure!(begun.elapsed() < patience, "after {patience:?} there is still {pool:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let blocks = Api::<SpiderIPBlock>::all(self.client.clone()).list(&ListParams::default()).await?;
+        let left = blocks.items.iter().filter(|block| block.spec.pool == self.pool).count();
+        ensure!(left == 0, "{left} blocks of a pool that is gone");
+        Ok(())
+    }
+
     async fn ledger(&self) -> Result<Held> {
         let api: Api<SpiderIPBlock> = Api::all(self.client.clone());
         let blocks = api.list(&ListParams::default()).await.context("cannot list blocks")?;
         let mut held = Held::new();
         for block in blocks.items.into_iter().filter(|block| block.spec.pool == self.pool) {
             for (address, record) in block.spec.allocations {
+                if record.node == ELSEWHERE {
+                    continue;
+                }
                 let other = held.insert(record.pod_uid, address);
                 ensure!(other.is_none(), "the ledger has {address} and {other:?} for pod {}", record.pod);
             }
@@ -70,14 +117,15 @@ impl Storm {
 }
 
 fn answered(adds: &Calls) -> Result<Held> {
-    let served = adds.answers.iter().map(|Answered { pod, answer, .. }| {
-        ensure!(answer.ok, "pod {} was not served: {}", pod.name, answer.json);
-        let addresses = answer.addresses();
-        ensure!(addresses.len() == 1, "pod {} was given {addresses:?}", pod.name);
-        let (address, _) = addresses[0].split_once('/').context("an address without a prefix length")?;
-        Ok((pod.uid.clone(), address.parse()?))
-    });
-    served.collect()
+    adds.answers.iter().map(|answered| Ok((answered.pod.uid.clone(), address(answered)?))).collect()
+}
+
+fn address(Answered { pod, answer, .. }: &Answered) -> Result<IpAddr> {
+    ensure!(answer.ok, "pod {} was not served: {}", pod.name, answer.json);
+    let addresses = answer.addresses();
+    ensure!(addresses.len() == 1, "pod {} was given {addresses:?}", pod.name);
+    let (address, _) = addresses[0].split_once('/').context("an address without a prefix length")?;
+    Ok(address.parse()?)
 }
 
 fn same(what: &str, found: &Held, answered: &Held) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod check;
+mod fill;
 mod limit;
 
 use std::path::PathBuf;
@@ -68,13 +69,30 @@ impl Storm {
     /// # Panics
     /// An agent does not start.
     pub async fn prepare(cluster: &Cluster, size: &Size, kubeconfig: Option<PathBuf>) -> Result<Self> {
+        Self::prepare_after(0, cluster, size, kubeconfig).await
+    }
+
+    /// The same in a pool whose lowest addresses, so many, pods of other nodes hold already.
+    ///
+    /// # Errors
+    /// The API server refuses something or does not answer.
+    ///
+    /// # Panics
+    /// An agent does not start.
+    pub async fn prepare_after(
+        held: usize,
+        cluster: &Cluster,
+        size: &Size,
+        kubeconfig: Option<PathBuf>,
+    ) -> Result<Self> {
         let namespace = cluster.namespace().await?;
-        let count = size.nodes * size.pods;
+        let count = held + size.nodes * size.pods;
         ensure!(count <= 1 << 16, "{count} pods do not fit into a /16");
         let pool = format!("pool-of-{namespace}");
         let last = u32::try_from(count)? - 1;
         let ips = format!("10.6.0.0-10.6.{}.{}", last >> 8, last & 255);
         cluster.apply(&manifests::pool(&pool, "10.6.0.0/16", &ips, &["default: true"])).await?;
+        fill::fill(cluster.client()?, &pool, held).await?;
         let names: Vec<String> = (0..size.nodes).map(|number| format!("node-{number}-of-{namespace}")).collect();
         for name in &names {
             cluster.node(name).await?;
@@ -82,12 +100,7 @@ impl Storm {
         let client = cluster.client()?;
         let pods = make_pods(&client, &namespace, &names, size.pods).await?;
         let kubeconfig = kubeconfig.unwrap_or_else(|| cluster.kubeconfig());
-        let mut nodes: Vec<Node> = names.iter().map(|name| Node::stopped(name, &kubeconfig)).collect();
-        let (first, others) = nodes.split_first_mut().context("a storm needs a node")?;
-        first.run();
-        others.iter().for_each(|node| node.compiled_like(first));
-        others.iter_mut().for_each(Node::spawn);
-        nodes.iter_mut().for_each(Node::serves);
+        let nodes = Node::start_all(&names, &kubeconfig);
         let storm = Self { nodes, pods, namespace, pool, client, in_flight: size.in_flight };
         storm.knows_pool();
         Ok(storm)
@@ -117,11 +130,7 @@ impl Storm {
     /// # Errors
     /// Not within a minute.
     pub fn caught_up(&self) -> Result<()> {
-        self.nodes.iter().try_for_each(|node| {
-            until(&format!("the records of {} are behind", node.name), || {
-                Ok(node.metric("spiderpool_endpoints_behind") == Some(0.0))
-            })
-        })
+        self.nodes.iter().try_for_each(Node::caught_up)
     }
 
     /// Waits until every agent knows the pool: a call does not wait for that.
@@ -134,16 +143,6 @@ impl Storm {
             }
         }
     }
-}
-
-/// Waits until something is so.
-fn until(not: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !is_so()? {
-        ensure!(begun.elapsed() < PATIENCE, "{not} after {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }
 
 /// Deployments with their ReplicaSets and pods. Each node has pods of its own Deployments, so that any two nodes of any size

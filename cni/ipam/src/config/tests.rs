@@ -21,6 +21,7 @@ fn what_is_not_said_is_as_documented() {
         default_ipv6_pools: vec![],
         clean_gateway: false,
         match_master_subnet: false,
+        dns: Dns::default(),
         socket: "/var/run/spidernet/spiderpool.sock".into(),
         log: LogSettings {
             level: Level::Info,
@@ -51,6 +52,7 @@ fn every_key_counts() {
         default_ipv6_pools: vec!["c".into()],
         clean_gateway: true,
         match_master_subnet: true,
+        dns: Dns::default(),
         socket: "/s".into(),
         log: LogSettings {
             level: Level::Debug,
@@ -86,4 +88,18 @@ fn what_is_wrong_is_named() {
 fn teardown_does_not_stumble_over_the_log() {
     let config = Config::for_teardown(&network(json!({"type": "spiderpool", "log_level": "loud"}))).unwrap();
     assert_eq!(config.log.level, Level::Info);
+}
+
+#[test]
+fn name_resolution_is_beside_the_ipam_part_and_matters_for_no_teardown() {
+    let network = |dns: Value| {
+        let text = json!({"cniVersion": "1.0.0", "name": "underlay", "dns": dns, "ipam": {"type": "spiderpool"}});
+        Network::parse(text.to_string().as_bytes()).unwrap()
+    };
+    let dns = Dns { nameservers: vec!["10.0.0.2".into()], search: vec!["shop".into()], ..Dns::default() };
+    let written = json!({"nameservers": ["10.0.0.2"], "search": ["shop"], "options": null});
+    assert_eq!(Config::of(&network(written)).unwrap().dns, dns);
+    let error = Config::of(&network(json!({"nameservers": "10.0.0.2"}))).unwrap_err();
+    assert!(error.code == Code::InvalidConfig && error.msg.starts_with("dns of the network"), "{error}");
+    assert_eq!(Config::for_teardown(&network(json!(7))).unwrap().dns, Dns::default());
 }

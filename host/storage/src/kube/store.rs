@@ -1,7 +1,7 @@
 //! What the engine asks of the API server, and no more: two small traits, so that the same engine runs against a real
 //! API server and against a simulated one that loses replies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -121,7 +121,8 @@ pub trait BlockStore: Send + Sync {
 
     /// Makes a block with its first holders, and sets the mark. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
-    /// get what they hold.
+    /// get what they hold. `owner` is the pool's uid as far as it is known, else empty: a pool of that uid need not be
+    /// read anew for each of its blocks.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being
@@ -129,6 +130,7 @@ pub trait BlockStore: Send + Sync {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
+        owner: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
         full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
@@ -148,11 +150,22 @@ pub trait BlockStore: Send + Sync {
 
 /// The records that people and other programs read.
 pub trait EndpointStore: Send + Sync {
-    /// Writes what the pod has. What an earlier pod of that name left is replaced.
+    /// Writes what the pod has, over a record of that name that is its own, or of one of the pods `over`. That of yet another
+    /// pod is replaced if this pod exists; otherwise that one may have come later, on another node, and its record stays.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The record of that name, whoever's it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn get<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+    ) -> BoxFuture<'a, Result<Option<RecordedEndpoint>, StoreError>>;
 
     /// Removes the record of the pod of that uid. None is success; that of another uid stays.
     ///

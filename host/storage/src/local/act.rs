@@ -1,27 +1,28 @@
 //! What requests do to the state. A request that fails leaves it as it was.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::pick::pick;
 use super::state::State;
 use crate::block::{Rest, Slot};
 use crate::{Allocation, Endpoint, Lease, Quarantine, Release, Reservation, ReserveError, Tried, Want};
 
-/// Serves every want, or none.
-pub(super) fn reserve(state: &mut State, reservation: &Reservation) -> Result<Endpoint, ReserveError> {
+/// Serves every want, or none. What is inherited was taken before number `known`.
+pub(super) fn reserve(state: &mut State, reservation: &Reservation, known: u64) -> Result<Endpoint, ReserveError> {
     let mark = state.mark();
-    let outcome = serve_all(state, reservation);
+    let outcome = serve_all(state, reservation, known);
     if outcome.is_err() {
         state.rollback(mark);
     }
     outcome
 }
 
-fn serve_all(state: &mut State, reservation: &Reservation) -> Result<Endpoint, ReserveError> {
+fn serve_all(state: &mut State, reservation: &Reservation, known: u64) -> Result<Endpoint, ReserveError> {
     let uid = &reservation.holder.uid;
     for want in &reservation.wants {
         let held = state.held_by(uid);
-        if !held.iter().any(|allocation| serves(&allocation.lease, want)) {
+        if !held.iter().any(|allocation| serves(&allocation.lease, want)) && !inherit(state, reservation, want, known) {
             take(state, reservation, want)?;
         }
     }
@@ -35,6 +36,21 @@ fn serve_all(state: &mut State, reservation: &Reservation) -> Result<Endpoint, R
 
 fn serves(lease: &Lease, want: &Want) -> bool {
     lease.interface == want.interface && lease.family() == want.family
+}
+
+/// Makes what the last predecessor has for the want the holder's; whether there was such.
+fn inherit(state: &mut State, reservation: &Reservation, want: &Want, known: u64) -> bool {
+    let Reservation { holder, node, owner, container, .. } = reservation;
+    let mut left = state.held_by_name(&holder.namespace, &holder.pod);
+    left.retain(|left| left.holder.uid != holder.uid && left.serial < known && serves(&left.lease, want));
+    let Some(left) = left.pop() else { return false };
+    let network = if want.network.is_empty() { &left.lease.network } else { &want.network }.clone();
+    let (container, clean_gateway) = (container.clone(), want.clean_gateway);
+    let lease = Lease { container, network, clean_gateway, ..left.lease.clone() };
+    let (holder, node, owner) = (holder.clone(), node.clone(), owner.clone());
+    let inherited = Allocation { holder, node, owner, lease, until: None, serial: state.take_serial() };
+    state.put(inherited.lease.address, Slot::Held(Arc::new(inherited)));
+    true
 }
 
 fn take(state: &mut State, reservation: &Reservation, want: &Want) -> Result<(), ReserveError> {
@@ -56,7 +72,7 @@ fn take(state: &mut State, reservation: &Reservation, want: &Want) -> Result<(),
                     network: want.network.clone(),
                 };
                 let Reservation { holder, node, owner, .. } = reservation.clone();
-                let allocation = Allocation { holder, node, owner, lease, serial: state.take_serial() };
+                let allocation = Allocation { holder, node, owner, lease, until: None, serial: state.take_serial() };
                 state.put(address, Slot::Held(Arc::new(allocation)));
                 return Ok(());
             }
@@ -67,7 +83,7 @@ fn take(state: &mut State, reservation: &Reservation, want: &Want) -> Result<(),
 
 /// What is held already follows the pod into the sandbox that asks now.
 fn move_here(state: &mut State, reservation: &Reservation, held: &Arc<Allocation>) {
-    let mut moved = held.as_ref().clone();
+    let mut moved = Allocation { until: None, ..held.as_ref().clone() };
     moved.node.clone_from(&reservation.node);
     moved.owner.clone_from(&reservation.owner);
     moved.lease.container.clone_from(&reservation.container);
@@ -82,16 +98,21 @@ fn move_here(state: &mut State, reservation: &Reservation, held: &Arc<Allocation
 
 /// Frees what matches.
 pub(super) fn release(state: &mut State, release: &Release) -> Vec<Lease> {
-    let Release { uid, interface, container } = release;
-    let matches = |lease: &Lease| {
-        interface.as_ref().is_none_or(|interface| *interface == lease.interface)
-            && container.as_ref().is_none_or(|container| *container == lease.container)
-    };
-    let freed: Vec<_> = state.held_by(uid).into_iter().filter(|allocation| matches(&allocation.lease)).collect();
-    for allocation in &freed {
-        state.put(allocation.lease.address, Slot::Free);
+    change(state, release, |_| Slot::Free)
+}
+
+/// Has what matches end at `until`.
+pub(super) fn retain(state: &mut State, kept: &Release, until: SystemTime) -> Vec<Lease> {
+    change(state, kept, |held| Slot::Held(Arc::new(Allocation { until: Some(until), ..held.clone() })))
+}
+
+fn change(state: &mut State, meant: &Release, into: impl Fn(&Allocation) -> Slot) -> Vec<Lease> {
+    let mut held = state.held_by(&meant.uid);
+    held.retain(|held| meant.means(&held.lease));
+    for held in &held {
+        state.put(held.lease.address, into(held));
     }
-    freed.iter().map(|allocation| allocation.lease.clone()).collect()
+    held.iter().map(|held| held.lease.clone()).collect()
 }
 
 /// Takes addresses from their holder. A free address rests as well: a repeated request finds it so.

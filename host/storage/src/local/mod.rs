@@ -12,13 +12,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use spiderpool_ip::IpSet;
 use tokio::sync::oneshot;
 
 use crate::{
-    Allocation, BoxFuture, Endpoint, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
+    Allocation, BoxFuture, Endpoint, Inherit, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, StorageError, Usage,
 };
 use state::State;
@@ -94,11 +95,19 @@ impl Drop for LocalLedger {
 
 impl Ledger for LocalLedger {
     fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>> {
-        self.ask(|reply| Request::Reserve(Box::new(reservation), reply))
+        let known = match reservation.inherits {
+            Inherit::No => 0,
+            Inherit::FromName => self.state.lock().settled(),
+        };
+        self.ask(|reply| Request::Reserve(Box::new(reservation), known, reply))
     }
 
     fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
         self.ask(|reply| Request::Release(release, reply))
+    }
+
+    fn retain(&self, kept: Release, until: SystemTime) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(|reply| Request::Retain(kept, until, reply))
     }
 
     fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {

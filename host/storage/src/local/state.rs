@@ -25,6 +25,8 @@ pub(super) struct State {
     tracks: HashMap<String, Track>,
     journal: Vec<(IpAddr, Slot)>,
     next_serial: u64,
+    /// What has a lower number is settled.
+    settled: u64,
 }
 
 impl State {
@@ -37,7 +39,7 @@ impl State {
             }
             state.put(address, slot);
         }
-        state.journal.clear();
+        state.settle();
         state
     }
 
@@ -59,9 +61,14 @@ impl State {
         self.indexed(&self.by_container, container)
     }
 
+    /// What all pods of that name have, in the order in which it was taken.
+    pub(super) fn held_by_name(&self, namespace: &str, pod: &str) -> Vec<Arc<Allocation>> {
+        self.indexed(&self.by_pod, &pod_key(namespace, pod))
+    }
+
     /// What the pod of that name has; of the holder that came last, should there be several.
     pub(super) fn endpoint(&self, namespace: &str, pod: &str) -> Option<Endpoint> {
-        let mut held = self.indexed(&self.by_pod, &pod_key(namespace, pod));
+        let mut held = self.held_by_name(namespace, pod);
         let last = held.last()?.holder.uid.clone();
         held.retain(|allocation| allocation.holder.uid == last);
         Endpoint::from_allocations(held.iter().map(AsRef::as_ref))
@@ -99,7 +106,12 @@ impl State {
         self.track(space).usage()
     }
 
-    /// When the next quarantine ends.
+    /// The number below which all reservations were answered.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// When the next address is free by itself: a quarantine ends, or nobody came for what was kept.
     pub(super) fn next_end(&self) -> Option<SystemTime> {
         self.ends.first().map(|&(until, _)| until)
     }
@@ -129,8 +141,8 @@ impl State {
         self.journal.push((address, before));
     }
 
-    /// Frees addresses whose quarantine has ended by `now`.
-    pub(super) fn end_quarantines(&mut self, now: SystemTime) {
+    /// Frees addresses whose end has come by `now`.
+    pub(super) fn end(&mut self, now: SystemTime) {
         while let Some(&(until, address)) = self.ends.first()
             && until <= now
         {
@@ -160,6 +172,7 @@ impl State {
     /// Forgets how to undo.
     pub(super) fn settle(&mut self) {
         self.journal.clear();
+        self.settled = self.next_serial;
     }
 
     /// What is kept about the pool, counted anew when its addresses changed.
@@ -195,7 +208,8 @@ impl State {
         match slot {
             Slot::Free => {}
             Slot::Held(allocation) => {
-                let Allocation { holder, lease, .. } = allocation.as_ref();
+                let Allocation { holder, lease, until, .. } = allocation.as_ref();
+                self.ends.extend(until.map(|until| (until, address)));
                 self.by_uid.insert(&holder.uid, address);
                 self.by_pod.insert(&pod_key(&holder.namespace, &holder.pod), address);
                 self.by_container.insert(&lease.container, address);
@@ -210,7 +224,8 @@ impl State {
         match slot {
             Slot::Free => {}
             Slot::Held(allocation) => {
-                let Allocation { holder, lease, .. } = allocation.as_ref();
+                let Allocation { holder, lease, until, .. } = allocation.as_ref();
+                until.map(|until| self.ends.remove(&(until, address)));
                 self.by_uid.remove(&holder.uid, address);
                 self.by_pod.remove(&pod_key(&holder.namespace, &holder.pod), address);
                 self.by_container.remove(&lease.container, address);

@@ -26,13 +26,15 @@ use crate::{Endpoint, Lease, LedgerError, Quarantine, Release, Reservation, Rese
 /// The most requests of one group: four times what a busy node has in flight, and little enough that changing the state
 /// for all of them takes less than a sync.
 const GROUP: usize = 256;
-/// How long the end of a quarantine may be overslept: clocks are set, and a wait cannot follow them.
+/// How long the end of an address may be overslept: clocks are set, and a wait cannot follow them.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// A request and where its answer goes.
 pub(super) enum Request {
-    Reserve(Box<Reservation>, oneshot::Sender<Result<Endpoint, ReserveError>>),
+    /// With the number below which all others were answered when it came.
+    Reserve(Box<Reservation>, u64, oneshot::Sender<Result<Endpoint, ReserveError>>),
     Release(Release, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
+    Retain(Release, SystemTime, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
     Quarantine(Quarantine, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
 }
 
@@ -66,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// Fills `group` with what waits; empty when a quarantine may have ended first. `false` when nobody is left to ask.
+    /// Fills `group` with what waits; empty when an address may have ended first. `false` when nobody is left to ask.
     fn gather(&self, group: &mut Vec<Request>) -> bool {
         let next_end = self.state.lock().next_end();
         let first = match next_end {
@@ -90,7 +92,7 @@ impl Writer {
         let outcome = self.reopen();
         let (answers, changes) = {
             let mut state = self.state.lock();
-            state.end_quarantines(SystemTime::now());
+            state.end(SystemTime::now());
             let answers: Vec<_> = group.drain(..).map(|request| apply(&mut state, request)).collect();
             (answers, state.changes())
         };
@@ -128,8 +130,9 @@ impl Writer {
 
 fn apply(state: &mut State, request: Request) -> Answer {
     match request {
-        Request::Reserve(reservation, reply) => Answer::Reserve(act::reserve(state, &reservation), reply),
+        Request::Reserve(reservation, known, reply) => Answer::Reserve(act::reserve(state, &reservation, known), reply),
         Request::Release(release, reply) => Answer::Leases(act::release(state, &release), reply),
+        Request::Retain(kept, until, reply) => Answer::Leases(act::retain(state, &kept, until), reply),
         Request::Quarantine(quarantine, reply) => Answer::Leases(act::quarantine(state, &quarantine), reply),
     }
 }

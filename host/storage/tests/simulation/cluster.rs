@@ -24,8 +24,10 @@ pub(crate) struct State {
     pub(crate) endpoints: BTreeMap<(String, String), (String, SpiderEndpointStatus)>,
     /// Which UID was answered an address, and has not been told to go.
     pub(crate) live: BTreeMap<IpAddr, String>,
+    /// The pods that exist: UIDs by name.
+    pub(crate) pods: BTreeMap<String, String>,
     /// When a block last had nothing to give.
-    pub(crate) full_at: BTreeMap<BlockId, Instant>,
+    pub(crate) full_at: BTreeMap<BlockId, SystemTime>,
     /// What runs of an agent asked for without learning the outcome: run, pool or name, UID.
     pub(crate) doubtful: BTreeSet<(u64, String, String)>,
     /// Sandboxes from which something was to be freed: no runtime asks for one of these again.
@@ -70,6 +72,7 @@ impl Cluster {
             blocks: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             live: BTreeMap::new(),
+            pods: BTreeMap::new(),
             full_at: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             freed: BTreeSet::new(),
@@ -95,7 +98,7 @@ impl State {
         self.blocks.values().map(|stored| stored.spec.allocations.len()).sum()
     }
 
-    fn clock(&self) -> SystemTime {
+    pub(crate) fn clock(&self) -> SystemTime {
         self.start + self.begun.elapsed()
     }
 
@@ -140,11 +143,15 @@ impl State {
         let now = self.clock();
         for (id, stored) in &self.blocks {
             let usable = self.usable[&id.pool].iter().filter(|&&address| id.block.contains(address));
-            let rests = |address: &IpAddr| {
-                stored.spec.quarantine.get(address).is_some_and(|rest| SystemTime::from(rest.until.0) > now)
+            // Until when nobody can have it, as the block is now.
+            let taken = |address: &IpAddr| match stored.spec.allocations.get(address) {
+                Some(there) => Some(there.until.as_ref().map_or(now, |until| SystemTime::from(until.0))),
+                None => stored.spec.quarantine.get(address).map(|rest| SystemTime::from(rest.until.0)),
             };
-            if usable.clone().all(|address| stored.spec.allocations.contains_key(address) || rests(address)) {
-                self.full_at.insert(id.clone(), Instant::now());
+            if let Some(ends) = usable.map(taken).collect::<Option<Vec<_>>>() {
+                let full_at = ends.into_iter().fold(now, SystemTime::min);
+                let known = self.full_at.entry(id.clone()).or_insert(full_at);
+                *known = full_at.max(*known);
             }
         }
     }
@@ -186,7 +193,10 @@ impl State {
 }
 
 fn brief(change: &Change) -> String {
-    let who = |holder: &BlockAllocation| format!("{} {}", holder.pod_uid, holder.container_id);
+    let who = |holder: &BlockAllocation| {
+        let until = holder.until.as_ref().map(|until| format!(" until {}", until.0)).unwrap_or_default();
+        format!("{} {}{until}", holder.pod_uid, holder.container_id)
+    };
     match change {
         Change::Take { address, to } => format!("; take {address} for {}", who(to)),
         Change::Move { address, from, to } => format!("; move {address} from {} to {}", who(from), who(to)),
@@ -329,6 +339,7 @@ impl BlockStore for Link {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
+        _: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
         full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
@@ -348,28 +359,49 @@ impl BlockStore for Link {
         let (id, changes) = (id.clone(), changes.to_vec());
         let takes = changes.iter().filter_map(|change| match change {
             Change::Take { address, to } => Some((address.to_string(), to.pod_uid.clone())),
+            Change::Move { address, from, to } if from.pod_uid != to.pod_uid => {
+                Some((address.to_string(), to.pod_uid.clone()))
+            }
             _ => None,
         });
         let takes = takes.collect();
-        for change in &changes {
-            if let Change::Free { from, .. } | Change::Rest { from: Some(from), .. } = change {
-                self.cluster.0.lock().freed.insert(from.container_id.clone());
-            }
-        }
+        let given = changes.iter().filter_map(|change| match change {
+            Change::Free { from, .. } | Change::Rest { from: Some(from), .. } => Some(from),
+            Change::Move { from, to, .. } if from.pod_uid != to.pod_uid => Some(from),
+            _ => None,
+        });
+        self.cluster.0.lock().freed.extend(given.map(|from| from.container_id.clone()));
         let what = changes.iter().map(brief).collect::<String>();
         self.call(format!("change {id}{what}"), takes, move |state| state.change(&id, &changes, full))
     }
 }
 
 impl EndpointStore for Link {
-    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>> {
+        let over = over.clone();
         let holder = endpoint.holder.clone();
         let key = (holder.namespace.clone(), holder.pod.clone());
         let status = SpiderEndpoint::from(endpoint).status;
         let doubt = vec![(holder.pod.clone(), holder.uid.clone())];
         self.call(format!("put {holder}"), doubt, move |state| {
-            state.endpoints.extend(status.map(|status| (key, (holder.uid, status))));
+            let mine = |uid: &String| *uid == holder.uid;
+            let stays = state.endpoints.get(&key).is_some_and(|(uid, _)| !mine(uid) && !over.contains(uid));
+            if !stays || state.pods.get(&holder.pod).is_some_and(mine) {
+                state.endpoints.extend(status.map(|status| (key, (holder.uid, status))));
+            }
             Ok(())
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+    ) -> BoxFuture<'a, Result<Option<RecordedEndpoint>, StoreError>> {
+        let (namespace, name) = (namespace.to_owned(), pod.to_owned());
+        self.call(format!("read endpoint {name}"), vec![], move |state| {
+            let recorded = state.endpoints.get(&(namespace.clone(), name.clone())).cloned();
+            Ok(recorded.map(|(uid, status)| RecordedEndpoint { pod: PodRef { namespace, name, uid }, status }))
         })
     }
 

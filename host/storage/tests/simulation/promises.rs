@@ -8,19 +8,17 @@ use std::time::Duration;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
+    Choice, Endpoint, Holder, Inherit, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
 };
 
 use crate::cluster::{Cluster, Link};
 
 fn space() -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: "p4".to_owned(),
-        subnet: "10.6.0.0/16".parse().unwrap(),
-        usable: IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.2"]).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(
+        "p4",
+        "10.6.0.0/16".parse().unwrap(),
+        IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.2"]).unwrap(),
+    ))
 }
 
 fn cluster() -> Cluster {
@@ -34,7 +32,8 @@ async fn agent(cluster: &Cluster, node: &str, run: u64) -> KubeLedger {
     let link = || Link { cluster: cluster.clone(), run };
     let spaces = Arc::new(|name: &str| (name == "p4").then(space));
     let mut config = KubeLedgerConfig::new(node.to_owned(), Arc::new(link()), Arc::new(link()), spaces);
-    config.seed = run;
+    let clock = cluster.clone();
+    (config.clock, config.seed) = (Arc::new(move || clock.now()), run);
     KubeLedger::open(config).await.unwrap()
 }
 
@@ -43,6 +42,15 @@ async fn add(agent: &KubeLedger, uid: &str) -> Result<Endpoint, ReserveError> {
 }
 
 async fn add_as(agent: &KubeLedger, uid: &str, pick: Pick) -> Result<Endpoint, ReserveError> {
+    agent.reserve(ask(uid, uid, Inherit::No, pick)).await
+}
+
+/// As `uid`, which is the next pod of the name.
+async fn follow(agent: &KubeLedger, pod: &str, uid: &str) -> Result<Endpoint, ReserveError> {
+    agent.reserve(ask(pod, uid, Inherit::FromName, Pick::Lowest)).await
+}
+
+fn ask(pod: &str, uid: &str, inherits: Inherit, pick: Pick) -> Reservation {
     let want = Want {
         interface: "eth0".to_owned(),
         family: Family::V4,
@@ -50,14 +58,35 @@ async fn add_as(agent: &KubeLedger, uid: &str, pick: Pick) -> Result<Endpoint, R
         clean_gateway: false,
         choices: vec![Choice { space: space(), pick }],
     };
-    let reservation = Reservation {
-        holder: Holder { namespace: "ns".to_owned(), pod: uid.to_owned(), uid: uid.to_owned() },
+    Reservation {
+        holder: Holder { namespace: "ns".to_owned(), pod: pod.to_owned(), uid: uid.to_owned() },
         node: "any".to_owned(),
         container: format!("{uid}-s"),
         owner: Owner::default(),
+        inherits,
         wants: vec![want],
-    };
-    agent.reserve(reservation).await
+    }
+}
+
+fn lives(cluster: &Cluster, pod: &str, uid: &str) {
+    cluster.0.lock().pods.insert(pod.to_owned(), uid.to_owned());
+}
+
+/// Whose the record of that name is, and of which node.
+fn record(cluster: &Cluster, pod: &str) -> Option<(String, String)> {
+    let state = cluster.0.lock();
+    let (uid, status) = state.endpoints.get(&("ns".to_owned(), pod.to_owned()))?;
+    Some((uid.clone(), status.current.node.clone()))
+}
+
+async fn recorded(agent: &KubeLedger) {
+    while !agent.caught_up() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn of(uid: &str) -> Release {
+    Release { uid: uid.to_owned(), ..Release::default() }
 }
 
 fn test(work: impl Future<Output = ()>) {
@@ -132,5 +161,143 @@ fn a_record_follows_the_reply_and_a_graceful_stop_waits_for_it() {
         assert!(agent.close(Duration::from_secs(60)).await);
         let state = cluster.0.lock();
         assert_eq!(state.endpoints.values().map(|(uid, _)| uid.as_str()).collect::<Vec<_>>(), ["a"]);
+    });
+}
+
+#[test]
+fn a_pod_that_comes_back_on_another_node_inherits_by_its_record() {
+    test(async {
+        let cluster = cluster();
+        let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+        lives(&cluster, "web-0", "a");
+        let first = follow(&one, "web-0", "a").await.unwrap();
+        recorded(&one).await;
+        lives(&cluster, "web-0", "b");
+        let second = follow(&other, "web-0", "b").await.unwrap();
+        assert_eq!((second.leases[0].address, second.node.as_str()), (first.leases[0].address, "node2"));
+        recorded(&other).await;
+        assert_eq!(record(&cluster, "web-0"), Some(("b".to_owned(), "node2".to_owned())));
+
+        // The first node has not heard of it, neither now nor when it starts anew, and harms nobody.
+        assert_eq!(one.release(of("a")).await.unwrap(), []);
+        recorded(&one).await;
+        drop(one);
+        let one = agent(&cluster, "node1", 3).await;
+        recorded(&one).await;
+        assert_eq!(record(&cluster, "web-0"), Some(("b".to_owned(), "node2".to_owned())));
+        assert_eq!(one.allocations(None).await.unwrap(), []);
+        cluster.0.lock().check();
+    });
+}
+
+#[test]
+fn what_a_dead_pod_keeps_elsewhere_does_not_take_the_record_back() {
+    test(async {
+        let cluster = cluster();
+        let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+        lives(&cluster, "web-0", "a");
+        follow(&one, "web-0", "a").await.unwrap();
+        recorded(&one).await;
+        assert_eq!(record(&cluster, "web-0"), Some(("a".to_owned(), "node1".to_owned())), "it stays while it is kept");
+        lives(&cluster, "web-0", "b");
+        other.reserve(ask("web-0", "b", Inherit::No, Pick::Lowest)).await.unwrap();
+        recorded(&other).await;
+        assert_eq!(record(&cluster, "web-0"), Some(("b".to_owned(), "node2".to_owned())), "a dead pod's blocks it");
+        drop(one);
+        let one = agent(&cluster, "node1", 3).await;
+        recorded(&one).await;
+        one.retain(of("a"), cluster.now()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(record(&cluster, "web-0"), Some(("b".to_owned(), "node2".to_owned())));
+        assert_eq!(cluster.0.lock().held(), 1);
+    });
+}
+
+#[test]
+fn nobody_looks_for_an_inheritance_that_is_not_wanted() {
+    test(async {
+        let cluster = cluster();
+        let agent = agent(&cluster, "node1", 1).await;
+        let calls = |cluster: &Cluster| cluster.0.lock().calls;
+        add(&agent, "warm").await.unwrap();
+        agent.release(of("warm")).await.unwrap();
+        recorded(&agent).await;
+        let before = calls(&cluster);
+        add(&agent, "a").await.unwrap();
+        let plain = calls(&cluster) - before;
+        recorded(&agent).await;
+        let before = calls(&cluster);
+        follow(&agent, "new", "b").await.unwrap();
+        assert_eq!(calls(&cluster) - before, plain + 1, "one look at the record");
+        recorded(&agent).await;
+        let before = calls(&cluster);
+        follow(&agent, "new", "c").await.unwrap();
+        assert_eq!(calls(&cluster) - before, plain, "what this node holds needs none");
+    });
+}
+
+#[test]
+fn of_two_that_come_back_on_two_nodes_at_once_one_inherits() {
+    for seed in 0..50 {
+        test(async move {
+            let cluster = cluster();
+            cluster.0.lock().rng = fastrand::Rng::with_seed(seed);
+            let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+            lives(&cluster, "web-0", "a");
+            let first = follow(&one, "web-0", "a").await.unwrap();
+            recorded(&one).await;
+            let (b, c) = futures::join!(follow(&one, "web-0", "b"), follow(&other, "web-0", "c"));
+            let [b, c] = [b, c].map(|endpoint| endpoint.unwrap().leases[0].address);
+            assert!([b, c].contains(&first.leases[0].address), "seed {seed}");
+            // Only who was served, and written down as the pod of that name, before the other looked is its predecessor.
+            let state = cluster.0.lock();
+            let [written, looked] =
+                ["put ns/web-0 (b)", "run 2: read endpoint web-0"].map(|what| state.trace.find(what));
+            let chain = written.is_some_and(|written| looked.is_some_and(|looked| written < looked));
+            assert!(b != c || chain, "seed {seed}");
+            assert_eq!(state.held(), if b == c { 1 } else { 2 }, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn a_failed_heir_leaves_the_address_with_its_predecessor() {
+    test(async {
+        let cluster = cluster();
+        let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+        let first = follow(&one, "web-0", "a").await.unwrap();
+        add(&one, "else").await.unwrap();
+        recorded(&one).await;
+        let mut both = ask("web-0", "b", Inherit::FromName, Pick::Lowest);
+        both.wants.push(Want { interface: "net1".to_owned(), ..both.wants[0].clone() });
+        assert!(matches!(other.reserve(both).await, Err(ReserveError::Exhausted { .. })));
+        let left = other.allocations(Some("p4")).await.unwrap();
+        let left: Vec<_> = left.iter().map(|held| (held.holder.uid.as_str(), held.lease.address)).collect();
+        assert_eq!(left[0], ("a", first.leases[0].address));
+        // Wherever it comes next, it gets what is its.
+        recorded(&other).await;
+        let again = follow(&one, "web-0", "c").await.unwrap();
+        assert_eq!(again.leases[0].address, first.leases[0].address);
+    });
+}
+
+#[test]
+fn what_a_node_kept_that_is_gone_is_free_when_its_end_has_come() {
+    test(async {
+        let cluster = cluster();
+        let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+        for uid in ["a", "b"] {
+            add(&one, uid).await.unwrap();
+        }
+        assert!(full(&cluster));
+        one.retain(of("a"), cluster.now() + Duration::from_secs(60)).await.unwrap();
+        drop(one);
+        assert!(!full(&cluster), "nobody would take the mark off");
+        let refused = add(&other, "c").await;
+        assert!(matches!(refused, Err(ReserveError::Exhausted { .. })), "{refused:?}");
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        assert_eq!(cluster.0.lock().held(), 2, "nobody asked");
+        assert_eq!(other.usage(&space()).free, 1);
+        assert!(add(&other, "c").await.is_ok());
     });
 }

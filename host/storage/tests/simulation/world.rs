@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use spiderpool_crd::SpiderEndpoint;
 use spiderpool_ip::{Block, Family, IpSet};
 use spiderpool_storage::kube::{BlockId, KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Ledger, LedgerError, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
+    Choice, Endpoint, Holder, Inherit, Ledger, LedgerError, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, Want, Why,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::cluster::{Cluster, Link};
 
@@ -21,13 +21,7 @@ use crate::cluster::{Cluster, Link};
 const SETTLED: Duration = Duration::from_secs(400);
 
 fn pool(name: &str, family: Family, subnet: &str, ips: &str) -> Arc<PoolSpace> {
-    Arc::new(PoolSpace {
-        name: name.to_owned(),
-        subnet: subnet.parse().unwrap(),
-        usable: IpSet::parse(family, ips.split(',')).unwrap(),
-        gateway: None,
-        routes: Vec::new(),
-    })
+    Arc::new(PoolSpace::new(name, subnet.parse().unwrap(), IpSet::parse(family, ips.split(',')).unwrap()))
 }
 
 /// One node's agent: none while it is down.
@@ -42,6 +36,8 @@ struct World {
     agents: Vec<Agent>,
     runs: Mutex<u64>,
     seed: u64,
+    /// Whether nothing goes wrong.
+    calm: bool,
 }
 
 /// Runs the world of that seed; answers with all that the API server did.
@@ -61,11 +57,13 @@ async fn simulate(seed: u64) -> String {
     let usable = pools.iter().map(|space| (space.name.clone(), addresses(space))).collect();
     let cluster = Cluster::new(seed, usable);
     let agents = (0..rng.usize(2..=3)).map(|n| Agent { node: format!("node{n}"), ledger: Mutex::new(None) });
-    let world = Arc::new(World { cluster, pools, agents: agents.collect(), runs: Mutex::new(0), seed });
+    let agents: Vec<_> = agents.collect();
+    let crashes = if rng.bool() { rng.usize(1..5) } else { 0 };
+    let calm = crashes == 0 && cluster.0.lock().faults == 0;
+    let world = Arc::new(World { cluster, pools, agents, runs: Mutex::new(0), seed, calm });
     for agent in 0..world.agents.len() {
         world.start(agent).await;
     }
-    let crashes = if rng.bool() { rng.usize(1..5) } else { 0 };
     let mut tasks = Vec::new();
     for agent in 0..world.agents.len() {
         for n in 0..3 {
@@ -75,6 +73,8 @@ async fn simulate(seed: u64) -> String {
                 name: format!("web-{agent}-{n}"),
                 rng: fastrand::Rng::with_seed(rng.u64(..)),
                 sandboxes: 0,
+                left: None,
+                inherits: Inherit::No,
             };
             tasks.push(tokio::spawn(pod.live()));
         }
@@ -209,6 +209,9 @@ struct Pod {
     name: String,
     rng: fastrand::Rng,
     sandboxes: u64,
+    /// What the pod before this one had, and on which node, if nobody said that it is not needed any more.
+    left: Option<(usize, Endpoint)>,
+    inherits: Inherit,
 }
 
 impl Pod {
@@ -218,7 +221,15 @@ impl Pod {
         for life in 0..lives {
             self.rest(3000).await;
             let uid = format!("{}-{life}", self.name);
+            if self.rng.u32(..3) == 0 {
+                self.agent = self.rng.usize(..self.world.agents.len());
+            }
+            self.inherits = if self.rng.u32(..4) > 0 { Inherit::FromName } else { Inherit::No };
+            self.world.cluster.0.lock().pods.insert(self.name.clone(), uid.clone());
             let mut endpoint = self.add(&uid, None).await;
+            if self.rng.bool() {
+                self.forget_left().await;
+            }
             for _ in 0..self.rng.usize(..3) {
                 self.rest(1500).await;
                 let old = endpoint.leases[0].container.clone();
@@ -231,12 +242,57 @@ impl Pod {
             }
             // Few enough stay for the others to be served.
             if life + 1 == lives && self.name.ends_with("-0") && self.rng.bool() {
+                self.forget_left().await;
                 return Some((self.agent, endpoint));
             }
             self.rest(3000).await;
-            self.go(&uid, &endpoint).await;
+            // What was not inherited is of no use to the next one.
+            self.forget_left().await;
+            self.world.cluster.0.lock().live.retain(|_, holder| *holder != uid);
+            if self.rng.bool() {
+                self.world.cluster.0.lock().pods.remove(&self.name);
+            }
+            match self.rng.u32(..4) {
+                0 if life + 1 < lives => self.left = Some((self.agent, endpoint)),
+                1 => self.retain(&uid, &endpoint).await,
+                _ => self.go(&uid, &endpoint).await,
+            }
+            self.world.cluster.0.lock().pods.remove(&self.name);
         }
         None
+    }
+
+    /// The pod before is not needed any more, as every node may find out by itself, late.
+    async fn forget_left(&mut self) {
+        if let Some((_, endpoint)) = self.left.take() {
+            for agent in 0..self.world.agents.len() {
+                self.release_at(agent, &endpoint.holder.uid, None).await;
+            }
+        }
+    }
+
+    /// Has what the pod has end soon. What it does not learn of is given back at once.
+    async fn retain(&mut self, uid: &str, endpoint: &Endpoint) {
+        let until = self.world.cluster.now() + Duration::from_millis(self.rng.u64(..6000));
+        let kept = Release { uid: uid.to_owned(), ..Release::default() };
+        if let Some(ledger) = self.world.ledger(self.agent)
+            && let Ok(kept) = ledger.retain(kept, until).await
+        {
+            let over = self.world.cluster.now() >= until;
+            assert!(kept.len() >= endpoint.leases.len() || over, "{kept:?}");
+        } else {
+            self.go(uid, endpoint).await;
+        }
+    }
+
+    /// What the pod must be served with when nothing goes wrong.
+    fn due(&self) -> Option<Vec<IpAddr>> {
+        let inherits = self.world.calm && self.inherits == Inherit::FromName;
+        let (agent, left) = self.left.as_ref().filter(|_| inherits)?;
+        let state = self.world.cluster.0.lock();
+        let record = state.endpoints.get(&("ns".to_owned(), self.name.clone()));
+        let recorded = record.is_some_and(|(uid, _)| *uid == left.holder.uid);
+        (*agent == self.agent || recorded).then(|| addresses(left))
     }
 
     async fn rest(&mut self, most: u64) {
@@ -264,7 +320,12 @@ impl Pod {
     /// Asks until it is served. A failed ADD is followed by a DEL and a new sandbox, as runtimes do.
     async fn add(&mut self, uid: &str, again: Option<String>) -> Endpoint {
         let mut container = again;
-        for _ in 0..400 {
+        for tries in 0..400 {
+            // A scan finds in the end what nobody uses any more. Without one, pods whose predecessors left something that
+            // they do not inherit would wait for each other.
+            if tries == 100 {
+                self.forget_left().await;
+            }
             let sandbox = container.take().unwrap_or_else(|| {
                 self.sandboxes += 1;
                 format!("{}-s{}", self.name, self.sandboxes)
@@ -279,12 +340,15 @@ impl Pod {
                 node: self.world.agents[self.agent].node.clone(),
                 container: sandbox.clone(),
                 owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
+                inherits: self.inherits,
                 wants: self.wants(),
             };
-            let begun = Instant::now();
+            let begun = self.world.cluster.now();
+            let due = self.due();
             match ledger.reserve(reservation).await {
                 Ok(endpoint) => {
                     self.served(&endpoint, uid, &sandbox);
+                    assert!(due.is_none_or(|due| due == addresses(&endpoint)), "{uid} did not inherit: {endpoint:?}");
                     return endpoint;
                 }
                 Err(ReserveError::Exhausted { tried, .. }) => self.refused(begun, &tried[0].pool, &tried[0].why),
@@ -324,7 +388,7 @@ impl Pod {
     }
 
     /// A refusal is right only if every block was seen without room since the question.
-    fn refused(&self, begun: Instant, pool: &str, why: &Why) {
+    fn refused(&self, begun: SystemTime, pool: &str, why: &Why) {
         let mut state = self.world.cluster.0.lock();
         state.check();
         if let Why::Full { .. } = why {
@@ -339,8 +403,12 @@ impl Pod {
     }
 
     async fn release(&mut self, uid: &str, container: Option<String>) -> usize {
+        self.release_at(self.agent, uid, container).await
+    }
+
+    async fn release_at(&mut self, agent: usize, uid: &str, container: Option<String>) -> usize {
         loop {
-            if let Some(ledger) = self.world.ledger(self.agent) {
+            if let Some(ledger) = self.world.ledger(agent) {
                 let release = Release { uid: uid.to_owned(), interface: None, container: container.clone() };
                 match ledger.release(release).await {
                     Ok(freed) => return freed.len(),
@@ -353,7 +421,6 @@ impl Pod {
     }
 
     async fn go(&mut self, uid: &str, endpoint: &Endpoint) {
-        self.world.cluster.0.lock().live.retain(|_, holder| holder != uid);
         if self.rng.u32(..5) == 0
             && let Some(ledger) = self.world.ledger(self.agent)
         {
@@ -370,4 +437,10 @@ impl Pod {
         }
         self.release(uid, None).await;
     }
+}
+
+fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+    let mut addresses: Vec<_> = endpoint.leases.iter().map(|lease| lease.address).collect();
+    addresses.sort_unstable();
+    addresses
 }

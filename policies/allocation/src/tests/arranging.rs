@@ -2,6 +2,7 @@ use spiderpool_policy_guide::address::from_std;
 use spiderpool_policy_guide::allocation::{Admitted, Demand, Judged, Pick, Refusal, RefusalKind, Source, Step};
 use spiderpool_policy_guide::types::{Cidr, Family};
 
+use super::request;
 use crate::arrange;
 
 fn admitted(name: &str, ranks: &[i32], free: u64, total: u64) -> Admitted {
@@ -23,7 +24,7 @@ fn judged(nic: &str, pools: Vec<Admitted>) -> Judged {
 }
 
 fn lowest(judged: &[Judged]) -> Result<Vec<Step>, Refusal> {
-    arrange(judged, |_, _| Pick::Lowest)
+    arrange(&request(), judged, |_, _| Pick::Lowest)
 }
 
 fn order(step: &Step) -> Vec<&str> {
@@ -91,7 +92,7 @@ fn a_demand_without_any_room_refuses_everything_and_names_every_pool() {
 #[test]
 fn the_pick_may_depend_on_demand_and_pool() {
     let demands = [judged("eth0", vec![admitted("a", &[], 1, 1), admitted("b", &[], 1, 1)])];
-    let steps = arrange(&demands, |demand, pool| Pick::Sticky(format!("{}-{}", demand.nic, pool.name)));
+    let steps = arrange(&request(), &demands, |demand, pool| Pick::Sticky(format!("{}-{}", demand.nic, pool.name)));
     let steps = steps.expect("every pool has room");
     let picks: Vec<_> = steps[0].choices.iter().map(|choice| choice.pick.clone()).collect();
     assert_eq!(picks, [Pick::Sticky("eth0-a".to_owned()), Pick::Sticky("eth0-b".to_owned())]);

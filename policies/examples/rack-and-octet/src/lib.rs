@@ -47,7 +47,7 @@ impl Allocation for RackAndOctet {
     fn arrange(settings: String, request: Request, judged: Vec<Judged>) -> Result<Vec<Step>, Refusal> {
         Config::read(&settings).map_err(unusable)?;
         let key = identity(&request.context.pod);
-        builtin::arrange(&judged, |_, _| Pick::Sticky(key.clone()))
+        builtin::arrange(&request, &judged, |_, _| Pick::Sticky(key.clone()))
     }
 }
 

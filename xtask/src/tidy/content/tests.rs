@@ -60,6 +60,7 @@ fn hosts_of_registries_are_found() {
 
 #[test]
 fn a_lock_file_names_the_public_registry_alone() {
-    let lock = format!("{PUBLIC_REGISTRY}\nsource = \"registry+https://mirror.example/index\"\n");
+    let mirror = PUBLIC_REGISTRY.replace("rust-lang", "somebody");
+    let lock = format!("{PUBLIC_REGISTRY}\n{mirror}\n");
     assert_eq!(rules(|findings| check_text("Cargo.lock", &lock, findings)), [(2, "registry")]);
 }

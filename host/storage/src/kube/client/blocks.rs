@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::{Request, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{GetParams, ListParams, PostParams};
 use kube::core::request;
 use kube::{Client, Resource as _};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -26,6 +28,10 @@ use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, FullMark,
 /// Blocks per page: a full one is some 4 KiB, so that a page stays small enough for the timeout of one request.
 const BLOCKS_PER_PAGE: u32 = 500;
 
+/// How long what a pool said is good for making blocks of it: in a storm a node makes one block after another. Only
+/// Spiderpool's own agents would change it meanwhile, and these do not run beside ours.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
 /// The blocks of a cluster.
 ///
 /// A pool that Spiderpool served before left its addresses in `status.allocatedIPs`, which says no more than a pod and its
@@ -34,13 +40,23 @@ const BLOCKS_PER_PAGE: u32 = 500;
 /// the NIC and the sandbox. Records of old releases have no `podUid` either; they belong to the pod that they name.
 pub struct ClusterBlocks {
     requests: Requests,
+    /// By name.
+    pools: Mutex<BTreeMap<String, Arc<Pool>>>,
+}
+
+/// What a new block takes from its pool.
+struct Pool {
+    uid: String,
+    /// Who had which address of it under Spiderpool.
+    seeds: AllocatedIps,
+    read: Instant,
 }
 
 impl ClusterBlocks {
     /// The blocks that `client` reaches. An answer may take 5 s.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { requests: Requests::new(client) }
+        Self { requests: Requests::new(client), pools: Mutex::default() }
     }
 
     /// The same, where an answer may take as long as `timeout`.
@@ -64,19 +80,38 @@ impl ClusterBlocks {
     async fn new_block(
         &self,
         id: &BlockId,
+        owner: &str,
         first: &BTreeMap<IpAddr, BlockAllocation>,
         full: Option<&FullMark>,
     ) -> Result<StoredBlock, StoreError> {
-        let pool = format!("SpiderIPPool {}", id.pool);
-        let request = request::Request::new(SpiderIPPool::url_path(&(), None)).get(&id.pool, &GetParams::default());
-        let owner: PoolObject = self.requests.read(request).await.map_err(|failure| failure.about(&pool))?;
-        if owner.metadata.deletion_timestamp.is_some() {
-            return Err(StoreError::Gone(pool));
-        }
-        let object = new_object(id, owner, first, full).map_err(StoreError::Refused)?;
+        let known = self.pools.lock().get(&id.pool).cloned();
+        let known = known.filter(|pool| pool.uid == owner && pool.read.elapsed() < REMEMBERED);
+        let pool = match known {
+            Some(pool) => pool,
+            None => self.read_pool(&id.pool).await?,
+        };
+        let object = new_object(id, &pool, first, full);
         let request = request::Request::new(path()).create(&PostParams::default(), object);
         let created: BlockObject = self.requests.write(request).await.map_err(|failure| failure.about(named(id)))?;
         Ok(created.into())
+    }
+
+    async fn read_pool(&self, name: &str) -> Result<Arc<Pool>, StoreError> {
+        let what = format!("SpiderIPPool {name}");
+        let request = request::Request::new(SpiderIPPool::url_path(&(), None)).get(name, &GetParams::default());
+        let PoolObject { metadata, status } =
+            self.requests.read(request).await.map_err(|failure| failure.about(&what))?;
+        if metadata.deletion_timestamp.is_some() {
+            return Err(StoreError::Gone(what));
+        }
+        let field = status.and_then(|status| status.allocated_ips);
+        let seeds = AllocatedIps::parse(field.as_deref());
+        let seeds = seeds.map_err(|error| StoreError::Refused(format!("{what}: {error}")))?;
+        let pool = Arc::new(Pool { uid: metadata.uid.unwrap_or_default(), seeds, read: Instant::now() });
+        let mut pools = self.pools.lock();
+        pools.retain(|_, pool| pool.read.elapsed() < REMEMBERED);
+        pools.insert(name.to_owned(), Arc::clone(&pool));
+        Ok(pool)
     }
 
     async fn change_block(
@@ -149,10 +184,11 @@ impl BlockStore for ClusterBlocks {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
+        owner: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
         full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
-        Box::pin(async move { self.new_block(id, first, full.as_ref()).await })
+        Box::pin(async move { self.new_block(id, owner, first, full.as_ref()).await })
     }
 
     fn change<'a>(
@@ -238,24 +274,23 @@ struct PoolObject {
     status: Option<SpiderIPPoolStatus>,
 }
 
-/// The object of a new block, with what `owner`'s status says about its addresses, and the `first` to take others.
+/// The object of a new block, with what `pool`'s status says about its addresses, and the `first` to take others.
 fn new_object(
     id: &BlockId,
-    owner: PoolObject,
+    pool: &Pool,
     first: &BTreeMap<IpAddr, BlockAllocation>,
     full: Option<&FullMark>,
-) -> Result<Vec<u8>, String> {
-    let field = owner.status.and_then(|status| status.allocated_ips);
-    let seeds = AllocatedIps::parse(field.as_deref()).map_err(|error| format!("SpiderIPPool {}: {error}", id.pool))?;
-    let seeds = seeds.0.into_iter().filter(|(address, _)| id.block.contains(*address));
+) -> Vec<u8> {
+    let range = id.block.range();
+    let seeds = pool.seeds.0.range(range.first()..=range.last());
     let mut allocations = first.clone();
-    allocations.extend(seeds.map(|(address, holder)| (address, taken_over(holder))));
+    allocations.extend(seeds.map(|(&address, holder)| (address, taken_over(holder))));
     let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine: BTreeMap::new() };
     let owner = OwnerReference {
         api_version: SpiderIPPool::api_version(&()).into(),
         kind: SpiderIPPool::kind(&()).into(),
         name: id.pool.clone(),
-        uid: owner.metadata.uid.unwrap_or_default(),
+        uid: pool.uid.clone(),
         controller: Some(true),
         block_owner_deletion: None,
     };
@@ -269,11 +304,11 @@ fn new_object(
         },
         "spec": spec,
     });
-    Ok(object.to_string().into_bytes())
+    object.to_string().into_bytes()
 }
 
-fn taken_over(holder: PoolHolder) -> BlockAllocation {
-    BlockAllocation { pod: holder.pod, pod_uid: holder.pod_uid, ..BlockAllocation::default() }
+fn taken_over(holder: &PoolHolder) -> BlockAllocation {
+    BlockAllocation { pod: holder.pod.clone(), pod_uid: holder.pod_uid.clone(), ..BlockAllocation::default() }
 }
 
 #[cfg(test)]

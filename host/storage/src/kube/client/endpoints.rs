@@ -1,8 +1,10 @@
 //! SpiderEndpoint objects in the API server, as Spiderpool writes them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{Request, header};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
 use kube::core::request;
@@ -22,6 +24,8 @@ use crate::{BoxFuture, Endpoint, Holder};
 const ENDPOINTS_PER_PAGE: u32 = 500;
 /// How often a record is looked at again that somebody else changes at the same time.
 const ROUNDS: u32 = 5;
+/// The kind of an owner whose name is the record's, in place of the pod's.
+const VIRTUAL_MACHINE: &str = "VirtualMachineInstance";
 
 /// The endpoint records of a cluster.
 ///
@@ -46,7 +50,7 @@ impl ClusterEndpoints {
         self
     }
 
-    async fn put_record(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+    async fn put_record(&self, endpoint: &Endpoint, over: &BTreeSet<String>) -> Result<(), StoreError> {
         let object = object(endpoint);
         let Holder { namespace, pod, uid } = endpoint.holder.clone();
         let pod = PodRef { namespace, name: pod, uid };
@@ -56,7 +60,7 @@ impl ClusterEndpoints {
                 Err(StoreError::Exists(_)) => {}
                 other => return other,
             }
-            if self.replace(&pod, &object).await? {
+            if self.replace(&pod, &object, over).await? {
                 return Ok(());
             }
         }
@@ -70,14 +74,24 @@ impl ClusterEndpoints {
         created.map(drop).map_err(|failure| failure.about(named(pod)))
     }
 
-    /// Replaces the record that is there; whether it is as it should be now.
-    async fn replace(&self, pod: &PodRef, object: &SpiderEndpoint) -> Result<bool, StoreError> {
+    /// Replaces the record that is there, unless it is to stay; whether it is as it should be now.
+    async fn replace(
+        &self,
+        pod: &PodRef,
+        object: &SpiderEndpoint,
+        over: &BTreeSet<String>,
+    ) -> Result<bool, StoreError> {
         let request = request::Request::new(path(pod)).get(&pod.name, &GetParams::default());
         let there: SpiderEndpoint = match self.requests.read(request).await {
             Ok(there) => there,
             Err(failure) if failure.is_absent() => return Ok(false),
             Err(failure) => return Err(failure.about(named(pod))),
         };
+        let whose = there.status.as_ref().map(|status| &status.current.uid);
+        let known = whose.is_none_or(|uid| *uid == pod.uid || over.contains(uid));
+        if !known && !self.is_the_pod(pod, object).await? {
+            return Ok(true);
+        }
         let ending = there.metadata.deletion_timestamp.is_some();
         let metadata = merged(there.metadata.clone(), object);
         if !ending && metadata == there.metadata && there.status == object.status {
@@ -93,6 +107,20 @@ impl ClusterEndpoints {
             Ok(_) => Ok(!ending),
             Err(failure) if failure.is_absent() || failure.code() == Some(409) => Ok(false),
             Err(failure) => Err(failure.about(named(pod))),
+        }
+    }
+
+    /// Whether it is this pod that exists under the name. A virtual machine has no pod of its name, and is believed.
+    async fn is_the_pod(&self, pod: &PodRef, object: &SpiderEndpoint) -> Result<bool, StoreError> {
+        if object.status.as_ref().is_some_and(|status| status.owner_controller_type == VIRTUAL_MACHINE) {
+            return Ok(true);
+        }
+        let path = Pod::url_path(&(), Some(&pod.namespace));
+        let request = request::Request::new(path).get(&pod.name, &GetParams::default());
+        match self.requests.read::<VersionObject>(metadata_only(request)).await {
+            Ok(there) => Ok(there.metadata.uid.as_ref() == Some(&pod.uid)),
+            Err(failure) if failure.is_absent() => Ok(false),
+            Err(failure) => Err(failure.about(format!("Pod {}/{}", pod.namespace, pod.name))),
         }
     }
 
@@ -137,8 +165,24 @@ impl ClusterEndpoints {
 }
 
 impl EndpointStore for ClusterEndpoints {
-    fn put<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.put_record(endpoint))
+    fn put<'a>(&'a self, endpoint: &'a Endpoint, over: &'a BTreeSet<String>) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.put_record(endpoint, over))
+    }
+
+    fn get<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+    ) -> BoxFuture<'a, Result<Option<RecordedEndpoint>, StoreError>> {
+        Box::pin(async move {
+            let path = SpiderEndpoint::url_path(&(), Some(namespace));
+            let request = request::Request::new(path).get(pod, &GetParams::default());
+            match self.requests.read::<RecordObject>(request).await {
+                Ok(object) => Ok(object.record()),
+                Err(failure) if failure.is_absent() => Ok(None),
+                Err(failure) => Err(failure.about(format!("SpiderEndpoint {namespace}/{pod}"))),
+            }
+        })
     }
 
     fn remove<'a>(&'a self, pod: &'a PodRef) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -179,7 +223,7 @@ fn contended(pod: &PodRef) -> StoreError {
 fn object(endpoint: &Endpoint) -> SpiderEndpoint {
     let mut object = SpiderEndpoint::from(endpoint);
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
-    if !matches!(endpoint.owner.kind.as_str(), "StatefulSet" | "VirtualMachineInstance") {
+    if !matches!(endpoint.owner.kind.as_str(), "StatefulSet" | VIRTUAL_MACHINE) {
         object.metadata.owner_references = Some(vec![OwnerReference {
             api_version: "v1".to_owned(),
             kind: "Pod".to_owned(),

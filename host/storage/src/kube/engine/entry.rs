@@ -1,10 +1,14 @@
 //! Between an entry of a block and a row of the ledger.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use spiderpool_crd::ipblock::BlockAllocation;
 use spiderpool_ip::Family;
 
+use crate::kube::PodRef;
 use crate::{Allocation, Holder, Lease, Owner, PoolSpace, Reservation, Want};
 
 /// What is written when `want` of `reservation` gets an address.
@@ -19,8 +23,15 @@ pub(super) fn wanted(reservation: &Reservation, want: &Want, node: &str) -> Bloc
         network: want.network.clone(),
         owner: owner_of(owner),
         clean_gateway: want.clean_gateway,
+        until: None,
         further: String::new(),
     }
+}
+
+/// What is written when `want` of `reservation` gets what `left` of a pod before it.
+pub(super) fn inherited(left: &str, reservation: &Reservation, want: &Want, node: &str) -> BlockAllocation {
+    let to = wanted(reservation, want, node);
+    if to.network.is_empty() { BlockAllocation { network: left.to_owned(), ..to } } else { to }
 }
 
 /// What is written when what is held follows its pod into the sandbox of `reservation`.
@@ -31,13 +42,14 @@ pub(super) fn moved(held: &Allocation, reservation: &Reservation, node: &str) ->
         container_id: reservation.container.clone(),
         network: asked.map_or(&held.lease.network, |want| &want.network).clone(),
         owner: owner_of(&reservation.owner),
+        until: None,
         ..entry(held)
     }
 }
 
 /// What is written for `allocation`.
 pub(super) fn entry(allocation: &Allocation) -> BlockAllocation {
-    let Allocation { holder, node, owner, lease, serial: _ } = allocation;
+    let Allocation { holder, node, owner, lease, until, serial: _ } = allocation;
     BlockAllocation {
         pod: pod_of(holder),
         pod_uid: holder.uid.clone(),
@@ -47,6 +59,7 @@ pub(super) fn entry(allocation: &Allocation) -> BlockAllocation {
         network: lease.network.clone(),
         owner: owner_of(owner),
         clean_gateway: lease.clean_gateway,
+        until: until.and_then(|until| Timestamp::try_from(until).ok()).map(Time),
         further: String::new(),
     }
 }
@@ -76,8 +89,14 @@ pub(super) fn allocation(
         node: entry.node.clone(),
         owner: Owner { kind: kind.to_owned(), name: name.to_owned() },
         lease,
+        until: end(entry),
         serial,
     }
+}
+
+/// When it is given back.
+pub(super) fn end(entry: &BlockAllocation) -> Option<SystemTime> {
+    entry.until.as_ref().map(|until| SystemTime::from(until.0))
 }
 
 /// Who holds it.
@@ -86,14 +105,27 @@ pub(super) fn holder(entry: &BlockAllocation) -> Holder {
     Holder { namespace: namespace.to_owned(), pod: pod.to_owned(), uid: entry.pod_uid.clone() }
 }
 
+/// The pod whose record tells of it.
+pub(super) fn pod_ref(entry: &BlockAllocation) -> PodRef {
+    let Holder { namespace, pod, uid } = holder(entry);
+    PodRef { namespace, name: pod, uid }
+}
+
 /// Whether both are of one NIC of one pod, in whatever sandbox.
 pub(super) fn same_nic(one: &BlockAllocation, other: &BlockAllocation) -> bool {
     one.pod_uid == other.pod_uid && one.interface == other.interface
 }
 
-/// Whether both are of one NIC of one pod in one sandbox.
+/// Whether both are of one NIC of one pod in one sandbox, with the same end.
 pub(super) fn same_use(one: &BlockAllocation, other: &BlockAllocation) -> bool {
-    same_nic(one, other) && one.container_id == other.container_id
+    same_nic(one, other) && one.container_id == other.container_id && one.until == other.until
+}
+
+/// Whether `to` may get what the pod of that uid left: that of its own name, for the NIC. What was taken over from
+/// `status.allocatedIPs` has no NIC.
+pub(super) fn left_for(there: &BlockAllocation, uid: &str, to: &BlockAllocation) -> bool {
+    let nic = there.interface == to.interface || there.interface.is_empty();
+    there.pod_uid == uid && there.pod == to.pod && nic
 }
 
 /// Whether the lease is what is wanted.

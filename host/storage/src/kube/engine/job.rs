@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_ip::Block;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::entry::{holder, same_nic, same_use};
+use super::entry::{holder, left_for, same_nic, same_use};
 use crate::kube::{StoreError, StoredBlock};
 use crate::{ClusterError, Pick, PoolSpace, Why};
 
@@ -19,14 +20,25 @@ pub(super) enum Work {
     Take(Take),
     /// See that the address is held by the same NIC still, and write who holds it now.
     Move { address: IpAddr, from: BlockAllocation, to: BlockAllocation },
+    /// See that the pod of that uid left the address, and that `to` has it from then on. Without `from` nobody knows yet what
+    /// is written there; once it is known, `left` is what the other pod's entry was.
+    Inherit {
+        address: IpAddr,
+        uid: String,
+        from: Option<BlockAllocation>,
+        left: Option<Box<BlockAllocation>>,
+        to: BlockAllocation,
+    },
+    /// Have it end, if it is used as `from` says.
+    Keep { address: IpAddr, from: BlockAllocation, until: Time },
     /// Give it back.
     Free { address: IpAddr, from: BlockAllocation },
     /// Keep it from being given; from its holder, or while it is free.
     Rest { address: IpAddr, from: Option<BlockAllocation>, rest: Quarantine },
     /// Know all blocks as they are now.
     Refresh { space: Arc<PoolSpace> },
-    /// Undo what a request of unknown outcome may have done too late.
-    Settle { address: IpAddr, to: BlockAllocation },
+    /// Undo what a request of unknown outcome may have done too late: what was there before is there again.
+    Settle { address: IpAddr, to: BlockAllocation, before: Option<BlockAllocation> },
 }
 
 /// A free address to be taken.
@@ -48,6 +60,8 @@ pub(super) struct Take {
 pub(super) enum Outcome {
     /// The address is held, as asked.
     Held(IpAddr),
+    /// It is held, and this is what was written there before, if that is known.
+    Inherited(Option<Box<BlockAllocation>>),
     /// It was given back.
     Freed,
     /// It rests.
@@ -95,6 +109,8 @@ impl Job {
         match &self.work {
             Work::Take(take) => take.explain.or(take.tried),
             Work::Move { address, .. }
+            | Work::Inherit { address, .. }
+            | Work::Keep { address, .. }
             | Work::Free { address, .. }
             | Work::Rest { address, .. }
             | Work::Settle { address, .. } => Some(*address),
@@ -109,7 +125,10 @@ impl Job {
     /// What it has come to when its change was made.
     pub(super) fn done(&self) -> Outcome {
         match &self.work {
-            Work::Take(Take { tried: Some(address), .. }) | Work::Move { address, .. } => Outcome::Held(*address),
+            Work::Take(Take { tried: Some(address), .. }) | Work::Move { address, .. } | Work::Keep { address, .. } => {
+                Outcome::Held(*address)
+            }
+            Work::Inherit { left, .. } => Outcome::Inherited(left.clone()),
             Work::Take(_) | Work::Refresh { .. } => Outcome::Fresh,
             Work::Free { .. } | Work::Settle { .. } => Outcome::Freed,
             Work::Rest { .. } => Outcome::Rested,
@@ -138,6 +157,29 @@ impl Job {
                 }
                 _ => Some(Outcome::NotHeld(None)),
             },
+            Work::Inherit { uid, from, left, to, .. } => match there {
+                Some(there) if there == to => Some(Outcome::Inherited(left.clone())),
+                Some(there) if same_nic(there, to) || left_for(there, uid, to) => {
+                    if there.pod_uid != to.pod_uid {
+                        // Whoever gives it back answers for it from then on.
+                        *left = Some(Box::new(BlockAllocation { node: to.node.clone(), ..there.clone() }));
+                    }
+                    *from = Some(there.clone());
+                    None
+                }
+                _ => Some(Outcome::NotHeld(None)),
+            },
+            Work::Keep { from, until, .. } => match there {
+                Some(there) if there.until.as_ref() == Some(until) && same_nic(there, from) => {
+                    Some(Outcome::Held(address))
+                }
+                Some(there) if same_use(there, from) => {
+                    from.clone_from(there);
+                    None
+                }
+                Some(there) if same_nic(there, from) => Some(Outcome::NotHeld(Some(there.clone()))),
+                _ => Some(Outcome::NotHeld(None)),
+            },
             Work::Free { from, .. } => match there {
                 Some(there) if same_use(there, from) => {
                     from.clone_from(there);
@@ -160,11 +202,14 @@ impl Job {
                     None
                 }
             },
-            Work::Settle { to, .. } => match there {
+            Work::Settle { to, before, .. } => match there {
                 // In whatever sandbox: late moves may have followed.
                 Some(there) if same_nic(there, to) => {
                     let from = there.clone();
-                    self.work = Work::Free { address, from };
+                    self.work = match before.take() {
+                        Some(to) => Work::Move { address, from, to },
+                        None => Work::Free { address, from },
+                    };
                     None
                 }
                 _ => Some(Outcome::Freed),

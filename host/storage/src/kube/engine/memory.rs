@@ -13,13 +13,15 @@ use super::Spaces;
 use super::entry;
 use super::picture::{Picture, Seen, usable};
 use super::retry::LANDING;
-use crate::kube::{BlockMark, PodRef, StoredBlock};
-use crate::{Allocation, Endpoint, PoolSpace, Usage};
+use crate::kube::{BlockMark, PodRef, RecordedEndpoint, StoredBlock};
+use crate::{Allocation, Endpoint, Holder, PoolSpace, Usage};
 
 /// An address that a request of unknown outcome may still take.
 #[derive(Clone, Debug)]
 pub(super) struct Doubt {
     pub(super) to: BlockAllocation,
+    /// Whose the address then was, if it was inherited, and still is but for that request.
+    pub(super) before: Option<BlockAllocation>,
     /// From when on no such request can be under way any more.
     pub(super) due: Instant,
 }
@@ -34,13 +36,15 @@ pub(super) struct Memory {
     by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
     pools: BTreeMap<String, BTreeMap<Block, Seen>>,
     doubts: BTreeMap<String, Doubts>,
+    /// What is held here and has an end: when, and in which pool.
+    ends: BTreeSet<(SystemTime, String, IpAddr)>,
     next_serial: u64,
 }
 
 impl Memory {
     pub(super) fn new(node: String, spaces: Spaces) -> Self {
-        let (by_uid, by_pool, pools, doubts) = <_>::default();
-        Self { node, spaces, by_uid, by_pool, pools, doubts, next_serial: 0 }
+        let (by_uid, by_pool, pools, doubts, ends) = <_>::default();
+        Self { node, spaces, by_uid, by_pool, pools, doubts, ends, next_serial: 0 }
     }
 
     // === What is held here ===
@@ -51,11 +55,41 @@ impl Memory {
 
     /// What the pod of that name has; of the holder that came last, should there be several.
     pub(super) fn endpoint(&self, namespace: &str, pod: &str) -> Option<Endpoint> {
-        let of_name = self.by_uid.values().filter(|held| {
-            held.first().is_some_and(|first| first.holder.pod == pod && first.holder.namespace == namespace)
-        });
-        let last = of_name.max_by_key(|held| held.last().map(|last| last.serial))?;
+        let last = self.of_name(namespace, pod).max_by_key(|held| held.last().map(|last| last.serial))?;
         Endpoint::from_allocations(last.iter().map(AsRef::as_ref))
+    }
+
+    /// What pods of that name have, pod by pod.
+    fn of_name(&self, namespace: &str, pod: &str) -> impl Iterator<Item = &Vec<Arc<Allocation>>> {
+        self.by_uid.values().filter(move |held| {
+            held.first().is_some_and(|first| first.holder.pod == pod && first.holder.namespace == namespace)
+        })
+    }
+
+    /// What others of the holder's name have, the latest first.
+    pub(super) fn left_by_others(&self, holder: &Holder) -> Vec<Arc<Allocation>> {
+        let others = self.of_name(&holder.namespace, &holder.pod).flatten();
+        let mut left: Vec<_> = others.filter(|left| left.holder.uid != holder.uid).cloned().collect();
+        left.sort_by_key(|left| std::cmp::Reverse(left.serial));
+        left
+    }
+
+    /// What the holder has is the latest of its name from now on.
+    pub(super) fn prefer(&mut self, uid: &str) {
+        for held in self.held_by(uid) {
+            self.forget(&held);
+            let serial = self.next_serial;
+            self.next_serial += 1;
+            self.remember(Allocation { serial, ..held.as_ref().clone() });
+        }
+    }
+
+    /// At most `most` of what has ended by `now`, and when the next ends.
+    pub(super) fn ended(&self, now: SystemTime, most: usize) -> (Vec<Arc<Allocation>>, Option<SystemTime>) {
+        let ended = self.ends.iter().take_while(|(end, ..)| *end <= now).take(most);
+        let held = |(_, pool, address): &(_, String, IpAddr)| self.by_pool.get(pool)?.get(address).cloned();
+        let ended: Vec<_> = ended.filter_map(held).collect();
+        (ended, self.ends.first().map(|(end, ..)| *end))
     }
 
     pub(super) fn allocations(&self) -> Vec<Arc<Allocation>> {
@@ -89,10 +123,12 @@ impl Memory {
         let mut surprised = Vec::new();
         for known in self.held_in(pool, block) {
             let address = known.lease.address;
-            let there = stored.spec.allocations.get(&address).filter(|entry| entry.node == self.node);
+            let there = stored.spec.allocations.get(&address);
+            let passed_on = there.is_some_and(|there| there.pod_uid != known.holder.uid);
+            let there = there.filter(|entry| entry.node == self.node);
             if there.is_none_or(|there| there.pod_uid != known.holder.uid || there.interface != known.lease.interface) {
                 self.forget(&known);
-                if !expected.contains(&address) {
+                if passed_on || !expected.contains(&address) {
                     surprised.push(pod_ref(&known));
                 }
             }
@@ -102,7 +138,23 @@ impl Memory {
                 surprised.extend(self.meet(pool, address, there, expected.contains(&address), now));
             }
         }
+        self.see_lost(stored);
         surprised
+    }
+
+    /// What a predecessor has lost, to its heir or to anybody, a late request does not bring back.
+    fn see_lost(&mut self, stored: &StoredBlock) {
+        let pool = &stored.spec.pool;
+        let held = self.by_pool.get(pool);
+        for ((address, uid), doubt) in self.doubts.get_mut(pool).into_iter().flatten() {
+            if !stored.spec.block.contains(*address) {
+                continue;
+            }
+            let there = stored.spec.allocations.get(address).map(|there| &there.pod_uid);
+            let got = held.and_then(|held| held.get(address)).is_some_and(|held| held.holder.uid == *uid);
+            let late = there == Some(uid) && !got;
+            doubt.before.take_if(|before| !late && there != Some(&before.pod_uid));
+        }
     }
 
     /// Remembers an entry of this node, unless it is one that came too late.
@@ -129,27 +181,37 @@ impl Memory {
             let family = Family::of(address);
             let nic = |held: &Arc<Allocation>| held.lease.interface == there.interface && held.lease.family() == family;
             if self.by_uid.get(&there.pod_uid).is_some_and(|held| held.iter().any(nic)) {
-                self.doubt(pool, address, there.clone(), now);
+                self.doubt(pool, address, Doubt { to: there.clone(), before: None, due: now });
                 return None;
             }
         }
         let space = (self.spaces)(pool);
         let serial = known.as_ref().map_or(self.next_serial, |known| known.serial);
         self.next_serial = self.next_serial.max(serial + 1);
-        let allocation = Arc::new(entry::allocation(there, address, pool, space.as_deref(), serial));
+        let allocation = entry::allocation(there, address, pool, space.as_deref(), serial);
         if let Some(known) = &known {
             self.forget(known);
         }
         let surprise = (!expected).then(|| pod_ref(&allocation));
-        let held = self.by_uid.entry(there.pod_uid.clone()).or_default();
-        let place = held.partition_point(|other| other.serial < serial);
-        held.insert(place, Arc::clone(&allocation));
-        self.by_pool.entry(pool.to_owned()).or_default().insert(address, allocation);
+        self.remember(allocation);
         surprise
     }
 
-    /// At the start everything is met at once; leases are listed by NIC then, IPv4 before IPv6.
-    pub(super) fn start(&mut self, all: &[StoredBlock], now: Instant) {
+    fn remember(&mut self, allocation: Allocation) {
+        let Allocation { holder, lease, until, serial, .. } = &allocation;
+        let (uid, pool, address, serial) = (holder.uid.clone(), lease.pool.clone(), lease.address, *serial);
+        self.ends.extend(until.map(|until| (until, pool.clone(), address)));
+        let allocation = Arc::new(allocation);
+        let held = self.by_uid.entry(uid).or_default();
+        let place = held.partition_point(|other| other.serial < serial);
+        held.insert(place, Arc::clone(&allocation));
+        self.by_pool.entry(pool).or_default().insert(address, allocation);
+    }
+
+    /// At the start everything is met at once; leases are listed by NIC then, IPv4 before IPv6. Of several pods of one name
+    /// the latest is the one that the `recorded` tell of.
+    pub(super) fn start(&mut self, all: &[StoredBlock], recorded: &[RecordedEndpoint], now: Instant) {
+        let recorded: BTreeSet<&str> = recorded.iter().map(|recorded| recorded.pod.uid.as_str()).collect();
         let mut mine: Vec<(&str, IpAddr, &BlockAllocation)> = Vec::new();
         for stored in all {
             let (pool, block) = (&stored.spec.pool, stored.spec.block);
@@ -158,7 +220,8 @@ impl Memory {
             mine.extend(entries.map(|(&address, entry)| (pool.as_str(), address, entry)));
         }
         mine.sort_by(|(_, one, a), (_, other, b)| {
-            (&a.pod_uid, &a.interface, one).cmp(&(&b.pod_uid, &b.interface, other))
+            let place = |entry: &BlockAllocation| recorded.contains(entry.pod_uid.as_str());
+            (place(a), &a.pod_uid, &a.interface, one).cmp(&(place(b), &b.pod_uid, &b.interface, other))
         });
         for (pool, address, entry) in mine {
             self.meet(pool, address, entry, true, now);
@@ -198,6 +261,7 @@ impl Memory {
 
     fn forget(&mut self, known: &Arc<Allocation>) {
         let address = known.lease.address;
+        known.until.map(|until| self.ends.remove(&(until, known.lease.pool.clone(), address)));
         if let Some(held) = self.by_pool.get_mut(&known.lease.pool) {
             held.remove(&address);
         }
@@ -211,10 +275,23 @@ impl Memory {
 
     // === Doubts ===
 
-    /// A request that takes the address may be done until `due`.
-    pub(super) fn doubt(&mut self, pool: &str, address: IpAddr, to: BlockAllocation, due: Instant) {
-        let key = (address, to.pod_uid.clone());
-        self.doubts.entry(pool.to_owned()).or_default().insert(key, Doubt { to, due });
+    /// A request that takes the address may be done until `doubt.due`.
+    pub(super) fn doubt(&mut self, pool: &str, address: IpAddr, doubt: Doubt) {
+        let key = (address, doubt.to.pod_uid.clone());
+        self.doubts.entry(pool.to_owned()).or_default().insert(key, doubt);
+    }
+
+    /// What a request of unknown outcome may have inherited for the same NIC and family: in which pool, and from whom.
+    pub(super) fn doubted_inheritance(
+        &self,
+        wanted: &BlockAllocation,
+        family: Family,
+    ) -> Option<(String, IpAddr, BlockAllocation)> {
+        let mut doubts = self.doubts.iter().flat_map(|(pool, doubts)| doubts.iter().map(move |doubt| (pool, doubt)));
+        doubts.find_map(|(pool, ((address, _), doubt))| {
+            let same = Family::of(*address) == family && entry::same_nic(&doubt.to, wanted);
+            Some((pool.clone(), *address, doubt.before.clone().filter(|_| same)?))
+        })
     }
 
     /// The address that a request of unknown outcome may have taken for the same NIC.
@@ -228,12 +305,12 @@ impl Memory {
     }
 
     /// The doubts of the pool that can be settled now. They are kept until they are, and come again if that takes too long.
-    pub(super) fn take_due(&mut self, pool: &str, now: Instant) -> Vec<(IpAddr, BlockAllocation)> {
+    pub(super) fn take_due(&mut self, pool: &str, now: Instant) -> Vec<(IpAddr, Doubt)> {
         let doubts = self.doubts.get_mut(pool).into_iter().flatten().filter(|(_, doubt)| doubt.due <= now);
         doubts
             .map(|((address, _), doubt)| {
                 doubt.due = now + LANDING;
-                (*address, doubt.to.clone())
+                (*address, doubt.clone())
             })
             .collect()
     }
@@ -250,7 +327,7 @@ impl Memory {
         let (mut allocated, mut quarantined) = (0, 0);
         for (block, picture) in self.pictures(&space.name, &space.usable) {
             let usable = usable(space, block);
-            allocated += u64::from(picture.held.and(usable).count());
+            allocated += u64::from(picture.held_at(now).and(usable).count());
             quarantined += u64::from(picture.quarantined(now).and(usable).count());
         }
         let used = u128::from(allocated) + u128::from(quarantined);

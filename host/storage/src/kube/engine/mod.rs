@@ -1,7 +1,7 @@
 //! The ledger of a cluster.
 //!
 //! ```text
-//! reserve, release, quarantine ─→ one task per request, in turn per uid: request.rs
+//! reserve, release, … ─→ one task per request, in turn per uid: request.rs
 //!                                     │ one job per address
 //!                                     ▼
 //!                                 one task per pool: gather → plan → change blocks → look at the replies: writer.rs
@@ -17,10 +17,35 @@
 //! never believed when an address is answered: an address that is held already is moved to the sandbox that asks, and the
 //! API server refuses that when somebody else has it now.
 //!
+//! # Who keeps addresses
+//! A pod that is gone keeps what it holds until somebody says otherwise: there is nothing to write. With an end
+//! ([`Ledger::retain`]) its entries say `until=`, and who gives them back is this:
+//!
+//! * the engine of the node that the entry names, when the end has come, whether or not it was started anew since: expiry.rs;
+//! * whoever needs an address of the pool, on any node, in the change that takes it. So an entry whose node is gone stays
+//!   written and harms nobody: it counts as free, and a block with such entries is never marked as full. Clocks of nodes
+//!   should agree: by as much as one is ahead, its agent takes such addresses early;
+//! * what has no end, and the record of a pod whose node is gone, is for the scan below.
+//!
+//! A change that gives back names the end that was seen, so that it fails once the pod itself asked again, or an heir: their
+//! entries have none.
+//!
+//! # Who gets them next
+//! An heir ([`Inherit::FromName`](crate::Inherit)) is moved into the entries of its predecessor, one change per address, which
+//! fails when they are not the predecessor's any more; see inherit.rs. The predecessor is a uid, found in memory, or in the
+//! record of the name if it was on another node: what another pod of the name got while the heir was waiting is not taken from
+//! it. A record that is behind by a whole pod thus costs the heir the address, never the other pod. If the reservation fails,
+//! the entry is the predecessor's again, kept by the node that gave it back.
+//!
+//! # Whose record it is
+//! A name has one record. It is its pod's: written over what pods of this node left, and over what one of another node left
+//! if the API server says that the pod that writes is the one that exists. So an agent that is late, or starts with entries
+//! that a dead pod keeps, neither replaces nor removes the record of the pod that came after it on another node.
+//!
 //! # Outcomes that nobody knows
 //! A request that was not answered may still be done, later. It is read back, and wants the very same address again, so
 //! that the late one finds nothing to do. What it could still do after the address was given back, a *doubt*, is looked at
-//! once no request can be under way any more, and undone.
+//! once no request can be under way any more, and undone: freed, or given back to the predecessor.
 //!
 //! # What a scan must clean
 //! Doubts do not survive the process. A request that lands after its agent died leaves an entry of a pod that never got an
@@ -28,11 +53,13 @@
 //! must give the address back, as for a pod that was deleted by force while its node was down.
 //!
 //! # Relied on
-//! A sandbox from which addresses were given back (DEL, or an ADD that failed) is not asked for again: runtimes make a new
-//! one. A late request to free could not tell the two uses apart.
+//! A sandbox from which addresses were given back, or got an end (DEL, or an ADD that failed), is not asked for again:
+//! runtimes make a new one. A late request to free could not tell the two uses apart.
 
 mod adopt;
 mod entry;
+mod expiry;
+mod inherit;
 mod job;
 mod memory;
 mod pick;
@@ -58,6 +85,7 @@ use crate::{
     Allocation, BoxFuture, Endpoint, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, Usage,
 };
+use inherit::Inheritance;
 use shared::Shared;
 
 /// Looks a pool up by name, as it is now.
@@ -166,11 +194,18 @@ impl Drop for KubeLedger {
 
 impl Ledger for KubeLedger {
     fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>> {
-        self.ask(|shared| request::reserve(shared, reservation))
+        self.ask(|shared| {
+            let inheritance = Inheritance::begin(&shared, &reservation);
+            request::reserve(shared, reservation, inheritance)
+        })
     }
 
     fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
         self.ask(|shared| request::release(shared, release))
+    }
+
+    fn retain(&self, kept: Release, until: SystemTime) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(move |shared| request::retain(shared, kept, until))
     }
 
     fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {

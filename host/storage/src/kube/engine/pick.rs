@@ -89,6 +89,17 @@ impl View<'_> {
     }
 
     fn lowest(&mut self, space: &PoolSpace) -> Found {
+        match self.lowest_block(space) {
+            Some((block, Room::Free(bits))) => {
+                bits.first_from(0).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
+            }
+            Some((block, _)) => Found::Read(block),
+            None => Found::Full,
+        }
+    }
+
+    /// The lowest block that has room, or is not known to have none.
+    fn lowest_block(&mut self, space: &PoolSpace) -> Option<(Block, Room)> {
         let start = match self.cursor {
             Some((of, block)) if std::ptr::eq(of, space) => space.usable.block_at_or_after(block),
             _ => space.usable.first().map(Block::containing),
@@ -97,22 +108,21 @@ impl View<'_> {
         while let Some(block) = candidate {
             self.cursor = Some((space, block));
             match self.room(space, block) {
-                Room::Free(bits) => {
-                    return bits.first_from(0).map_or(Found::Full, |offset| Found::Address(block.address(offset)));
-                }
-                Room::Unread => return Found::Read(block),
-                Room::None => candidate = block.next().and_then(|next| space.usable.block_at_or_after(next)),
+                Room::None => candidate = after(space, block),
+                room => return Some((block, room)),
             }
         }
-        Found::Full
+        None
     }
 
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
     /// likes the blocks in an order of its own and stays with one as long as that has room; where in it, depends on how often
     /// others were faster.
     fn apart(&mut self, space: &PoolSpace) -> Found {
+        let Some((lowest, _)) = self.lowest_block(space) else { return Found::Full };
         let liking = |block: Block| scatter(fnv1a(format!("{} {block}", self.node).as_bytes()));
-        let rooms = space.usable.blocks().take(BLOCKS_IN_A_ROW).map(|block| (block, self.room(space, block)));
+        let blocks = std::iter::successors(Some(lowest), |block| after(space, *block)).take(BLOCKS_IN_A_ROW);
+        let rooms = blocks.map(|block| (block, self.room(space, block)));
         let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
         match rooms.max_by_key(|(block, _)| liking(*block)) {
             Some((block, Room::Free(bits))) => {
@@ -122,7 +132,7 @@ impl View<'_> {
                 bits.iter().nth(nth).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
             }
             Some((block, _)) => Found::Read(block),
-            None => self.lowest(space),
+            None => Found::Full,
         }
     }
 
@@ -142,8 +152,8 @@ impl View<'_> {
                 }
                 Room::None => {}
             }
-            let after = block.next().and_then(|next| space.usable.block_at_or_after(next));
-            let Some(next) = after.or_else(|| space.usable.first().map(Block::containing)) else { break };
+            let next = after(space, block).or_else(|| space.usable.first().map(Block::containing));
+            let Some(next) = next else { break };
             (block, from) = (next, 0);
         }
         self.lowest(space)
@@ -168,8 +178,52 @@ impl View<'_> {
     }
 }
 
+/// The next block of the pool.
+fn after(space: &PoolSpace, block: Block) -> Option<Block> {
+    block.next().and_then(|next| space.usable.block_at_or_after(next))
+}
+
 /// Why a pool cannot serve a family at all.
 pub(super) fn other_family(space: &PoolSpace, family: Family) -> Option<Why> {
     let of = space.usable.family();
     (of != family).then_some(Why::Family(of))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use spiderpool_ip::IpSet;
+
+    use super::super::picture::Picture;
+    use super::*;
+
+    #[test]
+    fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
+        let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.255.255"]).unwrap();
+        let subnet = "10.6.0.0/16".parse().unwrap();
+        let space = PoolSpace::new("p", subnet, usable);
+        let full = || {
+            Seen::Read(Picture {
+                version: String::new(),
+                held: Bits(u16::MAX),
+                resting: BTreeMap::new(),
+                ending: Default::default(),
+            })
+        };
+        for held in [0, BLOCKS_IN_A_ROW + 1, 3 * BLOCKS_IN_A_ROW] {
+            let blocks: BTreeMap<Block, Seen> = space.usable.blocks().take(held).map(|block| (block, full())).collect();
+            let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
+                let now = SystemTime::UNIX_EPOCH;
+                let (busy, blocks) = (BTreeMap::new(), Some(&blocks));
+                let mut view = View { blocks, busy, now, node, contended: Some(1), cursor: None };
+                match view.apart(&space) {
+                    Found::Address(address) => Block::containing(address),
+                    other => panic!("{other:?}"),
+                }
+            });
+            let apart = BTreeSet::from(chosen).len();
+            assert!(apart > 4, "of 8 nodes only {apart} have a block of their own where {held} are full");
+        }
+    }
 }

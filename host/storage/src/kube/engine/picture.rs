@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use spiderpool_crd::ipblock::Quarantine;
+use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_ip::Block;
 
+use super::entry;
 use crate::PoolSpace;
 use crate::block::Bits;
 use crate::kube::{FullMark, StoredBlock};
@@ -26,6 +27,8 @@ pub(super) enum Seen {
 pub(super) struct Picture {
     pub(super) version: String,
     pub(super) held: Bits,
+    /// What is kept for pods that are gone, and until when.
+    pub(super) ending: BTreeMap<u8, BlockAllocation>,
     pub(super) resting: BTreeMap<u8, Quarantine>,
 }
 
@@ -36,7 +39,26 @@ impl Picture {
         offsets(block, stored.spec.allocations.keys()).for_each(|offset| held.set(offset, true));
         let resting = stored.spec.quarantine.iter();
         let resting = resting.filter_map(|(&address, rest)| Some((block.offset(address)?, rest.clone())));
-        Self { version: stored.version.clone(), held, resting: resting.collect() }
+        let ending = stored.spec.allocations.iter().filter(|(_, there)| there.until.is_some());
+        let ending = ending.filter_map(|(&address, there)| Some((block.offset(address)?, there.clone())));
+        Self { version: stored.version.clone(), held, ending: ending.collect(), resting: resting.collect() }
+    }
+
+    /// Which addresses are held without an end: nobody but whoever frees one will make room.
+    pub(super) fn lasting(&self) -> Bits {
+        self.ending.keys().fold(self.held, |mut bits, &offset| {
+            bits.set(offset, false);
+            bits
+        })
+    }
+
+    /// Which addresses are held now. What was kept long enough is free.
+    pub(super) fn held_at(&self, now: SystemTime) -> Bits {
+        let kept = self.ending.iter().filter(|(_, there)| entry::end(there).is_some_and(|end| end > now));
+        kept.fold(self.lasting(), |mut bits, (&offset, _)| {
+            bits.set(offset, true);
+            bits
+        })
     }
 
     /// Which addresses are quarantined now.
@@ -49,7 +71,7 @@ impl Picture {
 
     /// Which of `usable` could be given now. What has rested long enough is free.
     pub(super) fn free(&self, usable: Bits, now: SystemTime) -> Bits {
-        usable.minus(self.held).minus(self.quarantined(now))
+        usable.minus(self.held_at(now)).minus(self.quarantined(now))
     }
 }
 
@@ -62,8 +84,8 @@ pub(super) fn usable(space: &PoolSpace, block: Block) -> Bits {
     Bits(space.usable.bits_in_block(block))
 }
 
-/// The mark of a block that has none left for this pool, once `held` are held. Addresses that rest count as left: nobody
-/// would take the mark off when they have rested enough.
+/// The mark of a block that has none left for this pool, once `held` are held without an end. Addresses that rest or have
+/// an end count as left: nobody would take the mark off when their time has come.
 pub(super) fn full_mark(space: &PoolSpace, block: Block, held: Bits) -> Option<FullMark> {
     let usable = usable(space, block);
     (usable != Bits::default() && usable.minus(held) == Bits::default()).then(|| mark(usable))

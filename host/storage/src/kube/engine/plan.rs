@@ -9,6 +9,7 @@ use spiderpool_ip::Block;
 use tokio::time::Instant;
 
 use super::Spaces;
+use super::entry;
 use super::job::{Job, Outcome, Work};
 use super::pick::{Found, View};
 use super::picture::{Seen, full_mark};
@@ -85,7 +86,7 @@ pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> P
     for (&block, batch) in batches.iter_mut() {
         batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
         let held = match view.blocks.and_then(|blocks| blocks.get(&block)) {
-            Some(Seen::Read(picture)) => held_after(picture.held, block, &batch.changes),
+            Some(Seen::Read(picture)) => held_after(picture.lasting(), block, &batch.changes),
             _ => Bits::default(),
         };
         batch.full = batch.space.as_ref().and_then(|space| full_mark(space, block, held));
@@ -111,7 +112,7 @@ fn consider(
                 (true, true) => plan.outcomes.push((index, Outcome::Fresh)),
             }
         }
-        Work::Settle { address, .. } => {
+        Work::Settle { address, .. } | Work::Inherit { address, from: None, .. } => {
             plan.reads.insert(Block::containing(*address));
         }
         Work::Take(take) if take.explain.is_some() => {
@@ -146,7 +147,9 @@ fn consider(
                 }
             }
         }
-        Work::Move { .. } | Work::Free { .. } | Work::Rest { .. } => place(plan, view, index, job),
+        Work::Inherit { .. } | Work::Move { .. } | Work::Keep { .. } | Work::Free { .. } | Work::Rest { .. } => {
+            place(plan, view, index, job)
+        }
     }
 }
 
@@ -162,12 +165,12 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         return;
     }
     let seen = view.blocks.and_then(|blocks| blocks.get(&block));
-    let resting = match seen {
-        Some(Seen::Read(picture)) => picture.resting.get(&offset),
-        Some(Seen::Listed(_)) => None,
+    let (ending, resting) = match seen {
+        Some(Seen::Read(picture)) => (picture.ending.get(&offset), picture.resting.get(&offset)),
+        Some(Seen::Listed(_)) => (None, None),
         None if matches!(job.work, Work::Take(_)) => {
             plan.creates.insert(block);
-            None
+            (None, None)
         }
         None => {
             let needed = matches!(job.work, Work::Rest { from: None, .. });
@@ -192,11 +195,22 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
             batch.space = Some(Arc::clone(&take.space));
             Change::Take { address, to: take.to.clone() }
         }
-        Work::Move { from, to, .. } => Change::Move { address, from: from.clone(), to: to.clone() },
+        Work::Move { from, to, .. } | Work::Inherit { from: Some(from), to, .. } => {
+            Change::Move { address, from: from.clone(), to: to.clone() }
+        }
+        Work::Keep { from, until, .. } => {
+            let to = BlockAllocation { until: Some(until.clone()), ..from.clone() };
+            Change::Move { address, from: from.clone(), to }
+        }
         Work::Free { from, .. } => Change::Free { address, from: from.clone() },
         Work::Rest { from, rest, .. } => Change::Rest { address, from: from.clone(), rest: rest.clone() },
-        Work::Refresh { .. } | Work::Settle { .. } => return,
+        Work::Inherit { from: None, .. } | Work::Refresh { .. } | Work::Settle { .. } => return,
     };
+    // What was kept long enough, whoever should have freed it.
+    let ended = ending.filter(|there| entry::end(there).is_some_and(|end| end <= view.now));
+    if let (Change::Take { .. }, Some(ended)) = (&change, ended) {
+        batch.changes.push(Change::Free { address, from: ended.clone() });
+    }
     let free = matches!(change, Change::Take { .. } | Change::Rest { from: None, .. });
     if let Some(rest) = resting.filter(|_| free) {
         batch.changes.push(Change::Wake { address, from: rest.clone() });
@@ -220,7 +234,8 @@ fn full(view: &View<'_>, space: &PoolSpace) -> Why {
 fn held_after(mut held: Bits, block: Block, changes: &[Change]) -> Bits {
     for change in changes {
         let (address, member) = match change {
-            Change::Take { address, .. } | Change::Move { address, .. } => (address, true),
+            Change::Take { address, .. } => (address, true),
+            Change::Move { address, to, .. } => (address, to.until.is_none()),
             Change::Free { address, .. } | Change::Rest { address, .. } => (address, false),
             Change::Wake { .. } => continue,
         };

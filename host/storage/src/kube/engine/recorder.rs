@@ -72,7 +72,8 @@ struct Record {
 
 /// One write.
 enum Step {
-    Put(Box<Endpoint>),
+    /// With the other UIDs that the stored record may have, all of pods of this node.
+    Put(Box<Endpoint>, BTreeSet<String>),
     Remove(PodRef),
 }
 
@@ -153,7 +154,7 @@ impl Recorder {
 
     async fn write(&self, name: Name, step: Step) -> (Name, Step, Result<(), StoreError>) {
         let outcome = match &step {
-            Step::Put(endpoint) => bounded(self.store.put(endpoint)).await,
+            Step::Put(endpoint, over) => bounded(self.store.put(endpoint, over)).await,
             Step::Remove(pod) => bounded(self.store.remove(pod)).await,
         };
         (name, step, outcome)
@@ -214,7 +215,7 @@ impl Records {
         }
         let step = match held {
             Some(held) if record.written.as_ref() == Some(&held) => None,
-            Some(held) => Some(Step::Put(Box::new(held))),
+            Some(held) => Some(Step::Put(Box::new(held), record.uids.clone())),
             None => record
                 .uids
                 .first()
@@ -227,7 +228,7 @@ impl Records {
                     self.known.remove(name);
                 }
             }
-            Some(Step::Put(endpoint)) => {
+            Some(Step::Put(endpoint, _)) => {
                 record.busy = true;
                 record.uids.insert(endpoint.holder.uid.clone());
             }
@@ -247,11 +248,11 @@ impl Records {
         let Some(record) = self.known.get_mut(name) else { return };
         record.busy = false;
         let uid = match step {
-            Step::Put(endpoint) => &endpoint.holder.uid,
+            Step::Put(endpoint, _) => &endpoint.holder.uid,
             Step::Remove(pod) => &pod.uid,
         };
         match (&outcome, step) {
-            (Ok(()), Step::Put(endpoint)) => {
+            (Ok(()), Step::Put(endpoint, _)) => {
                 record.uids = BTreeSet::from([uid.clone()]);
                 record.written = Some(endpoint.as_ref().clone());
                 record.attempts = 0;

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use spiderpool_crd::ipblock;
+use spiderpool_crd::ipblock::{self, BlockAllocation};
 use tokio::time::Instant;
 
 use super::entry::{self, serves};
+use super::inherit::Inheritance;
 use super::job::{Outcome, Take, Work};
 use super::memory::pod_ref;
 use super::pick::other_family;
@@ -24,15 +26,35 @@ use crate::{
 /// How often what turned out not to be held is taken anew. More than once happens only if somebody edits blocks meanwhile.
 const ROUNDS: usize = 4;
 
+/// What a request has changed, should it have to be undone.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// The address was free.
+    Free { pool: String, address: IpAddr },
+    /// It was a predecessor's, and this was written there; none: it was the pod's already, by a request of unknown outcome.
+    Inherited { pool: String, address: IpAddr, before: Option<Box<BlockAllocation>> },
+}
+
+impl Taken {
+    fn is(&self, lease: &Lease) -> bool {
+        let (Self::Free { pool, address } | Self::Inherited { pool, address, .. }) = self;
+        *pool == lease.pool && *address == lease.address
+    }
+}
+
 /// See [`Ledger::reserve`](crate::Ledger::reserve).
-pub(super) async fn reserve(shared: Arc<Shared>, reservation: Reservation) -> Result<Endpoint, ReserveError> {
+pub(super) async fn reserve(
+    shared: Arc<Shared>,
+    reservation: Reservation,
+    inheritance: Inheritance,
+) -> Result<Endpoint, ReserveError> {
     let deadline = Instant::now() + BUDGET;
     shared.recorder.room(deadline).await?;
     let turn = shared.turns.of(&reservation.holder.uid).await;
     let mut taken = Vec::new();
-    let outcome = serve(&shared, &reservation, deadline, &mut taken).await;
+    let outcome = serve(&shared, &reservation, inheritance, deadline, &mut taken).await;
     if outcome.is_err() {
-        undo(&shared, &taken).await;
+        undo(&shared, &reservation.holder.uid, taken).await;
     }
     let Reservation { holder, .. } = &reservation;
     let pod = PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() };
@@ -44,16 +66,21 @@ pub(super) async fn reserve(shared: Arc<Shared>, reservation: Reservation) -> Re
 async fn serve(
     shared: &Arc<Shared>,
     reservation: &Reservation,
+    mut inheritance: Inheritance,
     deadline: Instant,
-    taken: &mut Vec<(String, IpAddr)>,
+    taken: &mut Vec<Taken>,
 ) -> Result<Endpoint, ReserveError> {
     let uid = &reservation.holder.uid;
     for _ in 0..ROUNDS {
         for want in &reservation.wants {
             let held = shared.memory.lock().held_by(uid);
-            if !held.iter().any(|allocation| serves(&allocation.lease, want)) {
-                taken.push(take(shared, reservation, want, deadline).await?);
+            if held.iter().any(|allocation| serves(&allocation.lease, want)) {
+                continue;
             }
+            taken.push(match inheritance.serve(shared, reservation, want, deadline).await? {
+                Some(inherited) => inherited,
+                None => take(shared, reservation, want, deadline).await?,
+            });
         }
         drop_twins(shared, reservation, deadline).await?;
         if move_here(shared, reservation, deadline, taken).await? {
@@ -85,7 +112,7 @@ async fn drop_twins(shared: &Arc<Shared>, reservation: &Reservation, deadline: I
     let mut held = shared.memory.lock().held_by(&reservation.holder.uid);
     let twins = twins(&held, &reservation.container);
     held.retain(|held| twins.contains(&held.lease.address) && held.lease.container != reservation.container);
-    free(shared, &held, deadline).await.map(drop)
+    end(shared, &held, None, deadline).await.map(drop)
 }
 
 async fn take(
@@ -93,7 +120,7 @@ async fn take(
     reservation: &Reservation,
     want: &Want,
     deadline: Instant,
-) -> Result<(String, IpAddr), ReserveError> {
+) -> Result<Taken, ReserveError> {
     let mut tried = Vec::new();
     for choice in &want.choices {
         let pool = &choice.space.name;
@@ -115,9 +142,9 @@ async fn take(
             }
         };
         match outcome {
-            Outcome::Held(address) => return Ok((pool.clone(), address)),
+            Outcome::Held(address) => return Ok(Taken::Free { pool: pool.clone(), address }),
             Outcome::NoRoom(why) => tried.push(Tried { pool: pool.clone(), why }),
-            Outcome::Freed | Outcome::Rested | Outcome::NotHeld(_) | Outcome::Fresh => {}
+            Outcome::Inherited(_) | Outcome::Freed | Outcome::Rested | Outcome::NotHeld(_) | Outcome::Fresh => {}
         }
     }
     Err(ReserveError::Exhausted { interface: want.interface.clone(), family: want.family, tried })
@@ -129,12 +156,10 @@ async fn move_here(
     shared: &Arc<Shared>,
     reservation: &Reservation,
     deadline: Instant,
-    taken: &[(String, IpAddr)],
+    taken: &[Taken],
 ) -> Result<bool, LedgerError> {
     let held = shared.memory.lock().held_by(&reservation.holder.uid);
-    let before = held
-        .iter()
-        .filter(|held| !taken.iter().any(|(pool, address)| *pool == held.lease.pool && *address == held.lease.address));
+    let before = held.iter().filter(|held| !taken.iter().any(|taken| taken.is(&held.lease)));
     let moves = before.map(|held| {
         let to = entry::moved(held, reservation, &shared.config.node);
         let work = Work::Move { address: held.lease.address, from: entry::entry(held), to };
@@ -147,70 +172,98 @@ async fn move_here(
     Ok(all)
 }
 
-/// Gives back what a request took that cannot be served as a whole. What cannot be given back stays held, and is found by a
-/// retry or given back with the pod.
-async fn undo(shared: &Arc<Shared>, taken: &[(String, IpAddr)]) {
+/// Gives back what a request took that cannot be served as a whole, to whoever had it before. What cannot be given back stays
+/// held, and is found by a retry or given back with the pod.
+async fn undo(shared: &Arc<Shared>, uid: &str, taken: Vec<Taken>) {
+    if taken.is_empty() {
+        return;
+    }
     let deadline = Instant::now() + BUDGET;
-    let mut held = shared.memory.lock().allocations();
-    held.retain(|held| taken.iter().any(|(pool, address)| *pool == held.lease.pool && *address == held.lease.address));
-    if let Err(error) = free(shared, &held, deadline).await {
+    let held = shared.memory.lock().held_by(uid);
+    let (mut fresh, mut returns) = (Vec::new(), Vec::new());
+    for held in held {
+        match taken.iter().find(|taken| taken.is(&held.lease)) {
+            Some(Taken::Free { .. }) => fresh.push(held),
+            Some(Taken::Inherited { address, before: Some(before), .. }) => {
+                let work = Work::Move { address: *address, from: entry::entry(&held), to: before.as_ref().clone() };
+                returns.push(async move { shared.job(&held.lease.pool, work, deadline).await });
+            }
+            Some(Taken::Inherited { before: None, .. }) | None => {}
+        }
+    }
+    let (freed, returned) = join(end(shared, &fresh, None, deadline), join_all(returns)).await;
+    let returned = returned.into_iter().try_for_each(|outcome| outcome.map(drop));
+    if let Err(error) = freed.and(returned) {
         tracing::warn!(%error, "addresses of a failed request were not given back; they are with the pod");
     }
+    // What the predecessor has again is not newer than what the pod had before.
+    shared.memory.lock().prefer(uid);
 }
 
 /// See [`Ledger::release`](crate::Ledger::release).
 pub(super) async fn release(shared: Arc<Shared>, release: Release) -> Result<Vec<Lease>, LedgerError> {
+    give_back(&shared, &release, None).await
+}
+
+/// See [`Ledger::retain`](crate::Ledger::retain).
+pub(super) async fn retain(shared: Arc<Shared>, kept: Release, until: SystemTime) -> Result<Vec<Lease>, LedgerError> {
+    let until = whole_seconds(until)?;
+    let kept = give_back(&shared, &kept, Some(&until)).await;
+    shared.ends.notify_one();
+    kept
+}
+
+/// Frees what is meant, now or when the end has come.
+async fn give_back(shared: &Arc<Shared>, meant: &Release, until: Option<&Time>) -> Result<Vec<Lease>, LedgerError> {
     let deadline = Instant::now() + BUDGET;
-    let turn = shared.turns.of(&release.uid).await;
-    let matches = |lease: &Lease| {
-        release.interface.as_ref().is_none_or(|interface| *interface == lease.interface)
-            && release.container.as_ref().is_none_or(|container| *container == lease.container)
-    };
-    let mut freed = Vec::new();
-    let mut outcome = Ok(());
+    let _turn = shared.turns.of(&meant.uid).await;
+    let mut given: Vec<Lease> = Vec::new();
     // Again only if a block says that a NIC is in another sandbox than was remembered.
     for _ in 0..ROUNDS {
-        let mut held = shared.memory.lock().held_by(&release.uid);
-        held.retain(|held| matches(&held.lease));
+        let mut held = shared.memory.lock().held_by(&meant.uid);
+        held.retain(|held| meant.means(&held.lease) && !given.contains(&held.lease));
         if held.is_empty() {
             break;
         }
-        match free(&shared, &held, deadline).await {
-            Ok(more) => freed.extend(more),
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
+        let more = end(shared, &held, until, deadline).await;
         shared.recorder.note(&held.iter().map(|held| pod_ref(held)).collect::<Vec<_>>());
+        given.extend(more?);
     }
-    drop(turn);
-    outcome.map(|()| freed)
+    Ok(given)
 }
 
-/// Frees all that can be freed; the first error otherwise.
-async fn free(shared: &Arc<Shared>, held: &[Arc<Allocation>], deadline: Instant) -> Result<Vec<Lease>, LedgerError> {
+/// Gives back all that can be given back, now or when the end has come; the first error otherwise.
+pub(super) async fn end(
+    shared: &Arc<Shared>,
+    held: &[Arc<Allocation>],
+    until: Option<&Time>,
+    deadline: Instant,
+) -> Result<Vec<Lease>, LedgerError> {
     let jobs = held.iter().map(|held| {
-        let work = Work::Free { address: held.lease.address, from: entry::entry(held) };
+        let (address, from) = (held.lease.address, entry::entry(held));
+        let work = match until {
+            None => Work::Free { address, from },
+            Some(until) => Work::Keep { address, from, until: until.clone() },
+        };
         shared.job(&held.lease.pool, work, deadline)
     });
-    let mut freed = Vec::new();
+    let mut given = Vec::new();
     let mut failed = Ok(());
     for (held, outcome) in held.iter().zip(join_all(jobs).await) {
         match outcome {
-            Ok(Outcome::Freed) => freed.push(held.lease.clone()),
+            Ok(Outcome::Freed | Outcome::Held(_)) => given.push(held.lease.clone()),
             Ok(_) => {}
             Err(error) => failed = failed.and(Err(error)),
         }
     }
-    failed.map(|()| freed)
+    failed.map(|()| given)
 }
 
 /// See [`Ledger::quarantine`](crate::Ledger::quarantine).
 pub(super) async fn quarantine(shared: Arc<Shared>, quarantine: Quarantine) -> Result<Vec<Lease>, LedgerError> {
     let deadline = Instant::now() + BUDGET;
     let turn = shared.turns.of(&quarantine.uid).await;
-    let rest = ipblock::Quarantine { until: whole_seconds(&quarantine)?, reason: quarantine.reason.clone() };
+    let rest = ipblock::Quarantine { until: whole_seconds(quarantine.until)?, reason: quarantine.reason.clone() };
     let held = shared.memory.lock().held_by(&quarantine.uid);
     let mut lost = Vec::new();
     for &address in &quarantine.addresses {
@@ -236,15 +289,15 @@ pub(super) async fn quarantine(shared: Arc<Shared>, quarantine: Quarantine) -> R
 }
 
 /// Blocks are written with whole seconds, and what is written is compared later. Rounded up.
-fn whole_seconds(quarantine: &Quarantine) -> Result<Time, LedgerError> {
-    let until = Timestamp::try_from(quarantine.until).ok();
-    let second = until.map(|until| until.as_second() + i64::from(until.subsec_nanosecond() > 0));
+fn whole_seconds(until: SystemTime) -> Result<Time, LedgerError> {
+    let moment = Timestamp::try_from(until).ok();
+    let second = moment.map(|moment| moment.as_second() + i64::from(moment.subsec_nanosecond() > 0));
     let whole = second.and_then(|second| Timestamp::from_second(second).ok());
     whole.map(Time).ok_or_else(|| {
         let error = crate::ClusterError {
-            what: "quarantine addresses".to_owned(),
-            cause: format!("{:?} is not a moment that can be written down", quarantine.until),
-            remedy: "set the clock, or quarantine for a shorter time",
+            what: "keep addresses from being given".to_owned(),
+            cause: format!("{until:?} is not a moment that can be written down"),
+            remedy: "set the clock, or keep them for a shorter time",
             retry: false,
         };
         error.into()

@@ -9,7 +9,9 @@ use spiderpool_crd::SpiderIPBlockSpec;
 use spiderpool_ip::Block;
 use tokio::time::Instant;
 
+use super::entry;
 use super::job::{Job, Outcome, Take, Work};
+use super::memory::Doubt;
 use super::pick::View;
 use super::picture::{Picture, full_mark};
 use super::plan::{Batch, Known, Plan, plan};
@@ -124,7 +126,8 @@ impl Writer {
         for block in plan.creates {
             let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
             calls.push(Box::pin(async move {
-                let created = bounded(store.create(&id, &batch.takes(), batch.full.clone())).await;
+                let owner = batch.space.as_ref().map(|space| space.uid.as_str()).unwrap_or_default();
+                let created = bounded(store.create(&id, owner, &batch.takes(), batch.full.clone())).await;
                 (block, Reply::Created(batch, created))
             }));
         }
@@ -161,9 +164,12 @@ impl Writer {
             }
             Reply::Created(_, Err(StoreError::Exists(_))) => {
                 self.stale.insert(block);
+                // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
+                // again they have made more.
+                if self.apart_until.is_some_and(|until| Instant::now() < until) {
+                    self.look_again();
+                }
                 self.lost();
-                // Where others make one block they make more.
-                self.look_again();
             }
             Reply::Created(_, Err(StoreError::Gone(_))) => self.pool_is_gone(),
             Reply::Created(batch, Err(error)) => {
@@ -189,8 +195,12 @@ impl Writer {
         self.keep(stored, &batch.addresses);
         for &index in &batch.jobs {
             let job = &mut self.jobs[index];
-            if let (None, Work::Free { address, from }) = (&job.reply, &job.work) {
-                self.shared.memory.lock().settled(&self.pool, *address, &from.pod_uid);
+            if let (None, Work::Free { address, from } | Work::Move { address, from, .. }) = (&job.reply, &job.work) {
+                let mut memory = self.shared.memory.lock();
+                memory.settled(&self.pool, *address, &from.pod_uid);
+                memory.prefer(&from.pod_uid);
+                drop(memory);
+                self.shared.recorder.note(&[entry::pod_ref(from)]);
             }
             let outcome = job.done();
             job.end(Ok(outcome));
@@ -207,7 +217,7 @@ impl Writer {
 
     /// Whether somebody wants an address of a block that has none.
     fn is_full(&self, stored: &StoredBlock) -> bool {
-        let held = Picture::of(stored).held;
+        let held = Picture::of(stored).lasting();
         self.jobs.iter().filter(|job| !job.ended).any(|job| match &job.work {
             Work::Take(take) => full_mark(&take.space, stored.spec.block, held).is_some(),
             _ => false,
@@ -224,7 +234,7 @@ impl Writer {
 
     fn mend_mark(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {
         let Some(space) = &batch.space else { return };
-        let full = full_mark(space, stored.spec.block, Picture::of(stored).held);
+        let full = full_mark(space, stored.spec.block, Picture::of(stored).lasting());
         if full != batch.full && tries < REPAIRS {
             let repair = Repair { full, space: Arc::clone(space), tries: tries + 1 };
             self.repairs.insert(stored.spec.block, repair);
@@ -264,9 +274,14 @@ impl Writer {
         for &index in &batch.jobs {
             let job = &mut self.jobs[index];
             job.unknown = true;
-            if let Work::Take(Take { tried: Some(address), to, .. }) = &job.work {
-                self.shared.memory.lock().doubt(&self.pool, *address, to.clone(), due);
-            }
+            let (address, to, before) = match &job.work {
+                Work::Take(Take { tried: Some(address), to, .. }) => (*address, to, None),
+                // Without it, the address was the pod's already.
+                Work::Inherit { address, to, left: Some(left), .. } => (*address, to, Some(left.as_ref())),
+                _ => continue,
+            };
+            let doubt = Doubt { to: to.clone(), before: before.cloned(), due };
+            self.shared.memory.lock().doubt(&self.pool, address, doubt);
         }
     }
 
@@ -284,8 +299,10 @@ impl Writer {
             let outcome = job.look(stored);
             // Only what a job has found to be its own: an entry that another job met may be one that came too late.
             let own = match &outcome {
-                Some(outcome) => matches!(outcome, Outcome::Held(_)),
-                None => matches!(job.work, Work::Move { .. } | Work::Free { .. }),
+                Some(outcome) => matches!(outcome, Outcome::Held(_) | Outcome::Inherited(_)),
+                None => {
+                    matches!(job.work, Work::Move { .. } | Work::Inherit { .. } | Work::Keep { .. } | Work::Free { .. })
+                }
             };
             expected.extend(address.filter(|_| own));
             outcomes.extend(outcome.map(|outcome| (index, outcome)));
@@ -301,7 +318,12 @@ impl Writer {
     fn settle(&mut self, stored: &StoredBlock) {
         let mut memory = self.shared.memory.lock();
         for job in self.jobs.iter_mut().filter(|job| job.reply.is_none() && !job.ended) {
-            let (Work::Settle { address, to: from } | Work::Free { address, from }) = &job.work else { continue };
+            let (Work::Settle { address, to: from, .. }
+            | Work::Move { address, from, .. }
+            | Work::Free { address, from }) = &job.work
+            else {
+                continue;
+            };
             if !stored.spec.block.contains(*address) {
                 continue;
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) turns: Arc<Turns>,
     pub(super) chance: Chance,
     pub(super) recorder: Arc<Recorder>,
+    /// An address has got an end, perhaps the next one.
+    pub(super) ends: Notify,
     pub(super) writers: Mutex<BTreeMap<String, mpsc::Sender<Job>>>,
     running: Arc<AtomicUsize>,
     closed: AtomicBool,
@@ -66,7 +68,7 @@ impl Shared {
         let recorded = retried(&chance, "read the endpoints of this node", recorded).await?;
         adopt(&*config.blocks, &chance, &recorded, &mut blocks).await?;
         let mut memory = Memory::new(config.node.clone(), Arc::clone(&config.spaces));
-        memory.start(&blocks, Instant::now());
+        memory.start(&blocks, &recorded, Instant::now());
         let recorder = Arc::new(Recorder::new(Arc::clone(&config.endpoints), config.seed));
         let shared = Arc::new(Self {
             config,
@@ -74,6 +76,7 @@ impl Shared {
             turns: Arc::default(),
             chance,
             recorder: Arc::clone(&recorder),
+            ends: Notify::new(),
             writers: Mutex::default(),
             running: Arc::default(),
             closed: AtomicBool::new(false),
@@ -81,6 +84,7 @@ impl Shared {
         });
         recorder.start(recorded, &shared.memory.lock());
         shared.spawn(super::recorder::run(Arc::clone(&shared)));
+        shared.spawn(super::expiry::run(Arc::clone(&shared)));
         Ok(shared)
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::job::{Job, Work};
+use super::memory::Doubt;
 use super::retry::{self, BUDGET};
 use super::round::Repair;
 use super::shared::Shared;
@@ -116,8 +117,8 @@ impl Writer {
             self.jobs.push(job);
         }
         let now = Instant::now();
-        for (address, to) in self.shared.memory.lock().take_due(&self.pool, now) {
-            self.jobs.push(Job::new(Work::Settle { address, to }, now, now + BUDGET));
+        for (address, Doubt { to, before, .. }) in self.shared.memory.lock().take_due(&self.pool, now) {
+            self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
         }
         true
     }
