@@ -20,9 +20,7 @@ use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use spiderpool_ip::{Family, IpSet};
-use spiderpool_storage::{
-    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want,
-};
+use spiderpool_storage::{Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, Want};
 
 const IN_FLIGHT: usize = 64;
 /// How often the large pool is filled.
@@ -73,12 +71,12 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         node: "node1".to_owned(),
         container: format!("{number:064x}"),
         owner: Owner { kind: "Deployment".to_owned(), name: "web".to_owned() },
-        inherits: Inherit::No,
         wants: vec![Want {
             interface: "eth0".to_owned(),
             family: Family::V4,
             network: "underlay".to_owned(),
             clean_gateway: false,
+            inherits: Vec::new(),
             choices: vec![choice],
         }],
     }

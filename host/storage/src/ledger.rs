@@ -52,22 +52,8 @@ pub struct Reservation {
     pub container: String,
     /// The pod's top controller, for the endpoint record.
     pub owner: Owner,
-    /// Whose addresses the holder may get.
-    pub inherits: Inherit,
     /// What is asked for, in the order in which it is served.
     pub wants: Vec<Want>,
-}
-
-/// Whether a pod gets the addresses of those before it. Kubernetes makes a pod only when no other of its name is left, so
-/// whoever holds something under its namespace and name with another UID is gone, or about to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Inherit {
-    /// Nothing: it takes new ones.
-    #[default]
-    No,
-    /// What a pod of its namespace and name held for the same NIC and family when it was asked, from whatever pool that is;
-    /// nothing is taken for such a want. See [`Ledger::reserve`].
-    FromName,
 }
 
 /// One address of one family for one NIC.
@@ -82,7 +68,11 @@ pub struct Want {
     pub network: String,
     /// Whether no default route goes through the pool's gateway. Kept with the lease.
     pub clean_gateway: bool,
-    /// The pools to try, in order.
+    /// The pools from which the holder may get what a pod of its namespace and name left, by their names; empty: it takes a
+    /// new address. Kubernetes makes a pod only when no other of its name is left, so whoever holds something under its
+    /// namespace and name with another UID is gone, or about to be. See [`Ledger::reserve`].
+    pub inherits: Vec<String>,
+    /// The pools to try, in order, when nothing is inherited.
     pub choices: Vec<Choice>,
 }
 
@@ -319,10 +309,10 @@ pub trait Ledger: Send + Sync {
     /// are, and moves to the reservation's sandbox, node and network. The answer is all that the holder has, and has no end
     /// any more.
     ///
-    /// A want of a holder that [inherits](Inherit::FromName) gets what its predecessor holds for that NIC and family, from
-    /// one to the other in one step, if it is the predecessor's at that moment: an address that was given back or that
-    /// another inherited meanwhile is not handed back, and the want is served from its choices. A predecessor is who held
-    /// the address when the reservation came, so that of two that come at once one inherits.
+    /// A want that [inherits](Want::inherits) gets what the holder's predecessor holds for that NIC and family from one of
+    /// these pools, from one to the other in one step, if it is the predecessor's at that moment: an address that was given
+    /// back or that another inherited meanwhile is not handed back, and the want is served from its choices. A predecessor
+    /// is who held the address when the reservation came, so that of two that come at once one inherits.
     ///
     /// # Errors
     /// [`ReserveError::Exhausted`] for the first want that no choice serves; otherwise what stopped the engine.
@@ -349,11 +339,25 @@ pub trait Ledger: Send + Sync {
     /// What stopped the engine.
     fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
 
-    /// What the pod of that name has. Should two UIDs of that name hold addresses, the later one's.
+    /// Gives back what a pod that is gone had, on whatever node, as its endpoint told; says what that was. What is not its
+    /// any more stays.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn reclaim(&self, gone: Holder, leases: Vec<Lease>) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>>;
+
+    /// What the pod of that name has on this node, from memory. Should two UIDs of that name hold addresses, the later one's.
     ///
     /// # Errors
     /// What stopped the engine.
     fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>>;
+
+    /// What the pod of that name has or left, on whatever node, as its record tells: that may be behind, so whether it still
+    /// is so, only a change shows.
+    ///
+    /// # Errors
+    /// What stopped the engine.
+    fn recorded(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>>;
 
     /// What the holder with that UID has.
     ///

@@ -27,8 +27,8 @@ mod space;
 
 pub use endpoint::{Endpoint, Lease};
 pub use ledger::{
-    Allocation, BoxFuture, Choice, ClusterError, Holder, Inherit, Ledger, LedgerError, Owner, Pick, Quarantine,
-    Release, Reservation, ReserveError, StorageError, Tried, Usage, Want, Why,
+    Allocation, BoxFuture, Choice, ClusterError, Holder, Ledger, LedgerError, Owner, Pick, Quarantine, Release,
+    Reservation, ReserveError, StorageError, Tried, Usage, Want, Why,
 };
 pub use local::LocalLedger;
 pub use space::PoolSpace;

@@ -11,7 +11,7 @@ use spiderpool_cluster::Cluster;
 use spiderpool_crd::{SpiderEndpoint, SpiderIPPool};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{ClusterBlocks, ClusterEndpoints, KubeLedger, KubeLedgerConfig, connect};
-use spiderpool_storage::{Choice, Holder, Inherit, Ledger as _, Owner, Pick, PoolSpace, Release, Reservation, Want};
+use spiderpool_storage::{Choice, Holder, Ledger as _, Owner, Pick, PoolSpace, Release, Reservation, Want};
 
 /// The pool `name` as Spiderpool left it: three addresses, of which the first two are held.
 async fn left_pool(client: &Client, name: &str, namespace: &str) -> Result<Arc<PoolSpace>> {
@@ -108,6 +108,7 @@ fn reservation(namespace: &str, node: &str, space: &Arc<PoolSpace>) -> Reservati
         family: Family::V4,
         network: "underlay".to_owned(),
         clean_gateway: false,
+        inherits: Vec::new(),
         choices: vec![choice],
     };
     Reservation {
@@ -115,7 +116,6 @@ fn reservation(namespace: &str, node: &str, space: &Arc<PoolSpace>) -> Reservati
         node: node.to_owned(),
         container: "c1".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: "new".to_owned() },
-        inherits: Inherit::No,
         wants: vec![want],
     }
 }

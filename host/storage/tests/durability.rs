@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation,
-    ReserveError, StorageError, Want,
+    Choice, Holder, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError,
+    StorageError, Want,
 };
 
 const FOLDER: &str = "SPIDERPOOL_TEST_LEDGER";
@@ -37,6 +37,7 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         family: Family::V4,
         network: "n".to_owned(),
         clean_gateway: false,
+        inherits: Vec::new(),
         choices: vec![Choice { space: Arc::clone(space), pick: Pick::Lowest }],
     };
     Reservation {
@@ -44,7 +45,6 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         node: "node1".to_owned(),
         container: format!("c-{number}"),
         owner: Owner { kind: "Deployment".to_owned(), name: "d".to_owned() },
-        inherits: Inherit::No,
         wants: vec![want("eth0"), want("net1")],
     }
 }

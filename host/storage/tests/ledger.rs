@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Inherit, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
+    Choice, Endpoint, Holder, Ledger, LedgerError, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release,
     Reservation, ReserveError, Want,
 };
 
@@ -67,6 +67,7 @@ fn want(interface: &str, space: &Arc<PoolSpace>, pick: Pick) -> Want {
         family: space.usable.family(),
         network: String::new(),
         clean_gateway: false,
+        inherits: Vec::new(),
         choices: vec![Choice { space: Arc::clone(space), pick }],
     }
 }
@@ -77,7 +78,6 @@ fn ask(uid: &str, space: &Arc<PoolSpace>, pick: Pick) -> Reservation {
         node: "node1".to_owned(),
         container: "old".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: format!("pod-{uid}") },
-        inherits: Inherit::No,
         wants: vec![want("eth0", space, pick)],
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::{
-    Choice, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
-    ReserveError, Want, Why,
+    Choice, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Quarantine, Release, Reservation, ReserveError, Want,
+    Why,
 };
 
 /// Two pools that overlap, one over two blocks, and one of IPv6.
@@ -70,6 +70,7 @@ fn reservation(step: &Step) -> Option<Reservation> {
         family,
         network: "n".to_owned(),
         clean_gateway: false,
+        inherits: Vec::new(),
         choices,
     };
     let mut wants = Vec::new();
@@ -85,7 +86,6 @@ fn reservation(step: &Step) -> Option<Reservation> {
         node: "node1".to_owned(),
         container: format!("c{container}"),
         owner: Owner::default(),
-        inherits: Inherit::No,
         wants,
     })
 }

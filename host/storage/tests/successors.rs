@@ -15,7 +15,7 @@ use cluster::{Cluster, Link};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
-    Allocation, Choice, Endpoint, Holder, Inherit, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation,
+    Allocation, Choice, Endpoint, Holder, Ledger, LocalLedger, Owner, Pick, PoolSpace, Release, Reservation,
     ReserveError, Want,
 };
 
@@ -89,8 +89,7 @@ impl Engine {
     }
 
     async fn heir(&self, uid: &str) -> String {
-        let heir = Reservation { inherits: Inherit::FromName, ..ask("web-0", uid, "s1") };
-        text(&self.ledger().reserve(heir).await.unwrap())
+        text(&self.ledger().reserve(heir(ask("web-0", uid, "s1"))).await.unwrap())
     }
 
     async fn release(&self, uid: &str, container: Option<&str>) -> usize {
@@ -126,6 +125,7 @@ fn want(interface: &str) -> Want {
         family: Family::V4,
         network: "n".to_owned(),
         clean_gateway: false,
+        inherits: Vec::new(),
         choices: vec![Choice { space: pool(), pick: Pick::Lowest }],
     }
 }
@@ -136,9 +136,14 @@ fn ask(pod: &str, uid: &str, container: &str) -> Reservation {
         node: "node1".to_owned(),
         container: container.to_owned(),
         owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
-        inherits: Inherit::No,
         wants: vec![want("eth0")],
     }
+}
+
+/// The same for a pod that gets what one of its name left in the pool.
+fn heir(mut reservation: Reservation) -> Reservation {
+    reservation.wants.iter_mut().for_each(|want| want.inherits = vec!["p".to_owned()]);
+    reservation
 }
 
 fn of(uid: &str, container: Option<&str>) -> Release {
@@ -190,7 +195,7 @@ fn a_new_uid_inherits_only_if_it_may() {
         assert_eq!(engine.add("a").await, "10.6.0.1");
         assert_eq!(engine.add("b").await, "10.6.0.2");
         assert_eq!(engine.rows().await, rows([("a", "1"), ("b", "2")]));
-        let other = Reservation { inherits: Inherit::FromName, ..ask("web-1", "x", "s1") };
+        let other = heir(ask("web-1", "x", "s1"));
         assert_eq!(text(&engine.ledger().reserve(other).await.unwrap()), "10.6.0.3", "of another name");
         // The latest of the name is the predecessor.
         assert_eq!(engine.heir("c").await, "10.6.0.2");
@@ -213,12 +218,32 @@ fn only_what_is_wanted_is_inherited_and_the_rest_waits() {
         engine.ledger().reserve(two).await.unwrap();
         assert_eq!(engine.heir("b").await, "10.6.0.1");
         assert_eq!(engine.rows().await, rows([("b", "1"), ("a", "2")]));
-        let mut later = Reservation { inherits: Inherit::FromName, ..ask("web-0", "b", "s1") };
+        let mut later = ask("web-0", "b", "s1");
         later.wants = ["net1", "net2"].map(want).into();
+        let mut later = heir(later);
         later.wants[0].clean_gateway = true;
         let all = engine.ledger().reserve(later).await.unwrap();
         assert_eq!(text(&all), "10.6.0.1 10.6.0.2 10.6.0.3");
         assert!(all.leases[1].clean_gateway, "what goes with it is the new pod's");
+    });
+}
+
+#[test]
+fn what_was_left_in_other_pools_is_not_inherited_and_can_be_given_back() {
+    on_both(async |engine| {
+        engine.add("a").await;
+        let left = engine.ledger().recorded("ns", "web-0").await.unwrap().unwrap();
+        assert_eq!((left.holder.uid.as_str(), text(&left).as_str()), ("a", "10.6.0.1"));
+        let mut elsewhere = ask("web-0", "b", "s1");
+        elsewhere.wants[0].inherits = vec!["q".to_owned()];
+        assert_eq!(text(&engine.ledger().reserve(elsewhere).await.unwrap()), "10.6.0.2");
+        let other = Holder { uid: "b".to_owned(), ..left.holder.clone() };
+        assert_eq!(engine.ledger().reclaim(other, left.leases.clone()).await.unwrap(), [], "it is not that pod's");
+        for given in [1, 0] {
+            let reclaimed = engine.ledger().reclaim(left.holder.clone(), left.leases.clone()).await.unwrap();
+            assert_eq!(reclaimed.len(), given);
+            assert_eq!(engine.rows().await, rows([("b", "2")]));
+        }
     });
 }
 
@@ -229,8 +254,9 @@ fn a_failed_heir_changes_nothing() {
         let until = engine.soon();
         engine.ledger().retain(of("a", None), until).await.unwrap();
         let kept = engine.until().await;
-        let mut many = Reservation { inherits: Inherit::FromName, ..ask("web-0", "b", "s1") };
+        let mut many = ask("web-0", "b", "s1");
         many.wants.extend(["net1", "net2", "net3"].map(want));
+        let many = heir(many);
         let refused = engine.ledger().reserve(many).await;
         assert!(matches!(refused, Err(ReserveError::Exhausted { .. })), "{refused:?}");
         assert_eq!((engine.rows().await, engine.until().await), (rows([("a", "1")]), kept));
@@ -253,9 +279,8 @@ fn two_adds_of_one_pod_at_once_have_one_address() {
 fn of_two_new_uids_at_once_one_inherits() {
     on_both(async |engine| {
         engine.add("a").await;
-        let heir =
-            |uid: &str| engine.ledger().reserve(Reservation { inherits: Inherit::FromName, ..ask("web-0", uid, uid) });
-        let (b, c) = futures::join!(heir("b"), heir("c"));
+        let next = |uid: &str| engine.ledger().reserve(heir(ask("web-0", uid, uid)));
+        let (b, c) = futures::join!(next("b"), next("c"));
         assert_eq!([text(&b.unwrap()), text(&c.unwrap())], ["10.6.0.1", "10.6.0.2"]);
         assert_eq!(engine.rows().await, rows([("b", "1"), ("c", "2")]));
     });

@@ -12,8 +12,9 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::watch;
 
 use super::build::{Builder, SourceFile};
+use super::controllers::WrittenControllers;
 use super::pods::WrittenPods;
-use super::{Admission, Catalog, Pods, Problem, Severity};
+use super::{Admission, Catalog, Controllers, Pods, Problem, Severity};
 
 /// How long the folder must be quiet before it is read: editors and `kubectl`-like tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -88,6 +89,12 @@ impl CatalogFolder {
     #[must_use]
     pub fn pods(&self) -> Arc<dyn Pods> {
         Arc::new(WrittenPods(self.subscribe()))
+    }
+
+    /// The controllers of the folder's manifests.
+    #[must_use]
+    pub fn controllers(&self) -> Arc<dyn Controllers> {
+        Arc::new(WrittenControllers(self.subscribe()))
     }
 
     /// Has the folder read again soon: objects that were refused are judged anew, as after a change of rules.

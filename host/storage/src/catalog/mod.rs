@@ -16,6 +16,7 @@
 
 mod admission;
 mod build;
+mod controllers;
 mod folder;
 mod object;
 mod pods;
@@ -25,6 +26,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use spiderpool_crd::{
     SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, SpiderPolicy, SpiderReservedIP, SpiderSubnet,
@@ -33,6 +35,7 @@ use spiderpool_crd::{
 use crate::PoolSpace;
 
 pub use admission::{AcceptAll, Admission, Denial, Operation, Review};
+pub use controllers::{Controllers, Finding, FoundController, WantedOrdinals};
 pub use folder::{CatalogFolder, FolderError};
 pub(crate) use pods::controller;
 pub use pods::{Dead, KnownPod, LookupError, Pods};
@@ -71,6 +74,8 @@ pub struct Catalog {
     pub coordinators: Arc<BTreeMap<String, Arc<SpiderCoordinator>>>,
     /// Configurations of network attachments.
     pub multus_configs: Arc<BTreeMap<NamespacedName, Arc<SpiderMultusConfig>>>,
+    /// StatefulSets, of a folder. A cluster is asked for each when it counts.
+    pub stateful_sets: Arc<BTreeMap<NamespacedName, Arc<StatefulSet>>>,
     /// Pods.
     pub pods: Arc<BTreeMap<NamespacedName, Arc<Pod>>>,
     /// Namespaces.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,18 +24,20 @@ pub(super) enum Kind {
     Subnet,
     Coordinator,
     MultusConfig,
+    StatefulSet,
     Pod,
     Namespace,
     Node,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Pool,
         Self::ReservedIp,
         Self::Subnet,
         Self::Coordinator,
         Self::MultusConfig,
+        Self::StatefulSet,
         Self::Pod,
         Self::Namespace,
         Self::Node,
@@ -47,6 +50,7 @@ impl Kind {
             Self::Subnet => "SpiderSubnet",
             Self::Coordinator => "SpiderCoordinator",
             Self::MultusConfig => "SpiderMultusConfig",
+            Self::StatefulSet => "StatefulSet",
             Self::Pod => "Pod",
             Self::Namespace => "Namespace",
             Self::Node => "Node",
@@ -55,13 +59,14 @@ impl Kind {
 
     fn api_version(self) -> &'static str {
         match self {
+            Self::StatefulSet => "apps/v1",
             Self::Pod | Self::Namespace | Self::Node => "v1",
             Self::Pool | Self::ReservedIp | Self::Subnet | Self::Coordinator | Self::MultusConfig => API_VERSION,
         }
     }
 
     fn is_namespaced(self) -> bool {
-        matches!(self, Self::MultusConfig | Self::Pod)
+        matches!(self, Self::MultusConfig | Self::StatefulSet | Self::Pod)
     }
 
     /// What is said about kinds that have no effect without a cluster.
@@ -70,7 +75,7 @@ impl Kind {
             Self::Subnet | Self::Coordinator | Self::MultusConfig => {
                 Some("is kept but has no effect yet on a machine without a cluster")
             }
-            Self::Pool | Self::ReservedIp | Self::Pod | Self::Namespace | Self::Node => None,
+            Self::Pool | Self::ReservedIp | Self::StatefulSet | Self::Pod | Self::Namespace | Self::Node => None,
         }
     }
 }
@@ -154,6 +159,7 @@ pub(super) enum Typed {
     Subnet(Arc<SpiderSubnet>),
     Coordinator(Arc<SpiderCoordinator>),
     MultusConfig(Arc<SpiderMultusConfig>),
+    StatefulSet(Arc<StatefulSet>),
     Pod(Arc<Pod>),
     Namespace(Arc<Namespace>),
     Node(Arc<Node>),
@@ -171,6 +177,7 @@ impl Typed {
             Kind::Subnet => Self::Subnet(read(value)?),
             Kind::Coordinator => Self::Coordinator(read(value)?),
             Kind::MultusConfig => Self::MultusConfig(read(value)?),
+            Kind::StatefulSet => Self::StatefulSet(read(value)?),
             Kind::Pod => Self::Pod(read(value)?),
             Kind::Namespace => Self::Namespace(read(value)?),
             Kind::Node => Self::Node(read(value)?),

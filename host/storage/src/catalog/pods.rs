@@ -56,6 +56,10 @@ impl fmt::Display for Dead {
 
 /// Finds pods.
 pub trait Pods: Send + Sync {
+    /// The pod of that name, as [`Pods::find`] tells it, as far as it is known without asking anybody. One of another name is
+    /// told as well if it has the UID: a virtual machine's pods are known by the machine's name.
+    fn seen(&self, namespace: &str, name: &str, uid: &str) -> Option<KnownPod>;
+
     /// The pod of that name. `uid` is what the container runtime calls it, and may be empty: any pod of the name.
     ///
     /// In a cluster, none means that there is no such pod any more; without one, that nobody wrote a manifest, and the
@@ -120,17 +124,20 @@ fn dead(pod: &Pod) -> Option<Dead> {
 pub(super) struct WrittenPods(pub(super) watch::Receiver<Arc<Catalog>>);
 
 impl Pods for WrittenPods {
+    fn seen(&self, namespace: &str, name: &str, _uid: &str) -> Option<KnownPod> {
+        let catalog = Arc::clone(&self.0.borrow());
+        let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
+        let pod = catalog.pods.get(&key)?;
+        Some(KnownPod::new(pod, controller(&pod.metadata).cloned().into_iter().collect()))
+    }
+
     fn find<'a>(
         &'a self,
         namespace: &'a str,
         name: &'a str,
-        _uid: &'a str,
+        uid: &'a str,
     ) -> BoxFuture<'a, Result<Option<KnownPod>, LookupError>> {
-        let catalog = Arc::clone(&self.0.borrow());
-        let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
-        let pod = catalog.pods.get(&key);
-        let known = pod.map(|pod| KnownPod::new(pod, controller(&pod.metadata).cloned().into_iter().collect()));
-        Box::pin(std::future::ready(Ok(known)))
+        Box::pin(std::future::ready(Ok(self.seen(namespace, name, uid))))
     }
 }
 

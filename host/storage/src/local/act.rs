@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::pick::pick;
 use super::state::State;
 use crate::block::{Rest, Slot};
-use crate::{Allocation, Endpoint, Lease, Quarantine, Release, Reservation, ReserveError, Tried, Want};
+use crate::{Allocation, Endpoint, Holder, Lease, Quarantine, Release, Reservation, ReserveError, Tried, Want};
 
 /// Serves every want, or none. What is inherited was taken before number `known`.
 pub(super) fn reserve(state: &mut State, reservation: &Reservation, known: u64) -> Result<Endpoint, ReserveError> {
@@ -43,6 +43,7 @@ fn inherit(state: &mut State, reservation: &Reservation, want: &Want, known: u64
     let Reservation { holder, node, owner, container, .. } = reservation;
     let mut left = state.held_by_name(&holder.namespace, &holder.pod);
     left.retain(|left| left.holder.uid != holder.uid && left.serial < known && serves(&left.lease, want));
+    left.retain(|left| want.inherits.contains(&left.lease.pool));
     let Some(left) = left.pop() else { return false };
     let network = if want.network.is_empty() { &left.lease.network } else { &want.network }.clone();
     let (container, clean_gateway) = (container.clone(), want.clean_gateway);
@@ -104,6 +105,16 @@ pub(super) fn release(state: &mut State, release: &Release) -> Vec<Lease> {
 /// Has what matches end at `until`.
 pub(super) fn retain(state: &mut State, kept: &Release, until: SystemTime) -> Vec<Lease> {
     change(state, kept, |held| Slot::Held(Arc::new(Allocation { until: Some(until), ..held.clone() })))
+}
+
+/// Frees what of `leases` is still the holder's.
+pub(super) fn reclaim(state: &mut State, gone: &Holder, leases: &[Lease]) -> Vec<Lease> {
+    let mut held = state.held_by(&gone.uid);
+    held.retain(|held| leases.iter().any(|lease| lease.address == held.lease.address));
+    for held in &held {
+        state.put(held.lease.address, Slot::Free);
+    }
+    held.iter().map(|held| held.lease.clone()).collect()
 }
 
 fn change(state: &mut State, meant: &Release, into: impl Fn(&Allocation) -> Slot) -> Vec<Lease> {

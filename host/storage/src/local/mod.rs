@@ -19,7 +19,7 @@ use spiderpool_ip::IpSet;
 use tokio::sync::oneshot;
 
 use crate::{
-    Allocation, BoxFuture, Endpoint, Inherit, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
+    Allocation, BoxFuture, Endpoint, Holder, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, StorageError, Usage,
 };
 use state::State;
@@ -95,10 +95,8 @@ impl Drop for LocalLedger {
 
 impl Ledger for LocalLedger {
     fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>> {
-        let known = match reservation.inherits {
-            Inherit::No => 0,
-            Inherit::FromName => self.state.lock().settled(),
-        };
+        let heir = reservation.wants.iter().any(|want| !want.inherits.is_empty());
+        let known = if heir { self.state.lock().settled() } else { 0 };
         self.ask(|reply| Request::Reserve(Box::new(reservation), known, reply))
     }
 
@@ -114,8 +112,16 @@ impl Ledger for LocalLedger {
         self.ask(|reply| Request::Quarantine(quarantine, reply))
     }
 
+    fn reclaim(&self, gone: Holder, leases: Vec<Lease>) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(|reply| Request::Reclaim(gone, leases, reply))
+    }
+
     fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
         ready(self.state.lock().endpoint(namespace, pod))
+    }
+
+    fn recorded(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
+        self.endpoint(namespace, pod)
     }
 
     fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {

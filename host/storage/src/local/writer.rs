@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::act;
 use super::state::State;
 use super::store::Store;
-use crate::{Endpoint, Lease, LedgerError, Quarantine, Release, Reservation, ReserveError, StorageError};
+use crate::{Endpoint, Holder, Lease, LedgerError, Quarantine, Release, Reservation, ReserveError, StorageError};
 
 /// The most requests of one group: four times what a busy node has in flight, and little enough that changing the state
 /// for all of them takes less than a sync.
@@ -34,6 +34,7 @@ pub(super) enum Request {
     /// With the number below which all others were answered when it came.
     Reserve(Box<Reservation>, u64, oneshot::Sender<Result<Endpoint, ReserveError>>),
     Release(Release, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
+    Reclaim(Holder, Vec<Lease>, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
     Retain(Release, SystemTime, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
     Quarantine(Quarantine, oneshot::Sender<Result<Vec<Lease>, LedgerError>>),
 }
@@ -132,6 +133,7 @@ fn apply(state: &mut State, request: Request) -> Answer {
     match request {
         Request::Reserve(reservation, known, reply) => Answer::Reserve(act::reserve(state, &reservation, known), reply),
         Request::Release(release, reply) => Answer::Leases(act::release(state, &release), reply),
+        Request::Reclaim(gone, leases, reply) => Answer::Leases(act::reclaim(state, &gone, &leases), reply),
         Request::Retain(kept, until, reply) => Answer::Leases(act::retain(state, &kept, until), reply),
         Request::Quarantine(quarantine, reply) => Answer::Leases(act::quarantine(state, &quarantine), reply),
     }

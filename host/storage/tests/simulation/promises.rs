@@ -8,7 +8,7 @@ use std::time::Duration;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Inherit, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
+    Choice, Endpoint, Holder, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
 };
 
 use crate::cluster::{Cluster, Link};
@@ -42,20 +42,21 @@ async fn add(agent: &KubeLedger, uid: &str) -> Result<Endpoint, ReserveError> {
 }
 
 async fn add_as(agent: &KubeLedger, uid: &str, pick: Pick) -> Result<Endpoint, ReserveError> {
-    agent.reserve(ask(uid, uid, Inherit::No, pick)).await
+    agent.reserve(ask(uid, uid, &[], pick)).await
 }
 
 /// As `uid`, which is the next pod of the name.
 async fn follow(agent: &KubeLedger, pod: &str, uid: &str) -> Result<Endpoint, ReserveError> {
-    agent.reserve(ask(pod, uid, Inherit::FromName, Pick::Lowest)).await
+    agent.reserve(ask(pod, uid, &["p4"], Pick::Lowest)).await
 }
 
-fn ask(pod: &str, uid: &str, inherits: Inherit, pick: Pick) -> Reservation {
+fn ask(pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
     let want = Want {
         interface: "eth0".to_owned(),
         family: Family::V4,
         network: String::new(),
         clean_gateway: false,
+        inherits: inherits.iter().map(ToString::to_string).collect(),
         choices: vec![Choice { space: space(), pick }],
     };
     Reservation {
@@ -63,7 +64,6 @@ fn ask(pod: &str, uid: &str, inherits: Inherit, pick: Pick) -> Reservation {
         node: "any".to_owned(),
         container: format!("{uid}-s"),
         owner: Owner::default(),
-        inherits,
         wants: vec![want],
     }
 }
@@ -200,7 +200,7 @@ fn what_a_dead_pod_keeps_elsewhere_does_not_take_the_record_back() {
         recorded(&one).await;
         assert_eq!(record(&cluster, "web-0"), Some(("a".to_owned(), "node1".to_owned())), "it stays while it is kept");
         lives(&cluster, "web-0", "b");
-        other.reserve(ask("web-0", "b", Inherit::No, Pick::Lowest)).await.unwrap();
+        other.reserve(ask("web-0", "b", &[], Pick::Lowest)).await.unwrap();
         recorded(&other).await;
         assert_eq!(record(&cluster, "web-0"), Some(("b".to_owned(), "node2".to_owned())), "a dead pod's blocks it");
         drop(one);
@@ -268,7 +268,7 @@ fn a_failed_heir_leaves_the_address_with_its_predecessor() {
         let first = follow(&one, "web-0", "a").await.unwrap();
         add(&one, "else").await.unwrap();
         recorded(&one).await;
-        let mut both = ask("web-0", "b", Inherit::FromName, Pick::Lowest);
+        let mut both = ask("web-0", "b", &["p4"], Pick::Lowest);
         both.wants.push(Want { interface: "net1".to_owned(), ..both.wants[0].clone() });
         assert!(matches!(other.reserve(both).await, Err(ReserveError::Exhausted { .. })));
         let left = other.allocations(Some("p4")).await.unwrap();
@@ -278,6 +278,24 @@ fn a_failed_heir_leaves_the_address_with_its_predecessor() {
         recorded(&other).await;
         let again = follow(&one, "web-0", "c").await.unwrap();
         assert_eq!(again.leases[0].address, first.leases[0].address);
+    });
+}
+
+#[test]
+fn any_node_can_give_back_what_a_pod_left_on_another() {
+    test(async {
+        let cluster = cluster();
+        let (one, other) = (agent(&cluster, "node1", 1).await, agent(&cluster, "node2", 2).await);
+        follow(&one, "web-0", "a").await.unwrap();
+        recorded(&one).await;
+        let left = other.recorded("ns", "web-0").await.unwrap().unwrap();
+        assert_eq!((left.holder.uid.as_str(), left.node.as_str()), ("a", "node1"));
+        let given = other.reclaim(left.holder.clone(), left.leases.clone()).await.unwrap();
+        assert_eq!((given.len(), cluster.0.lock().held()), (1, 0));
+        let heir = follow(&one, "web-0", "b").await.unwrap();
+        assert_eq!(heir.leases[0].address, left.leases[0].address, "the lowest, which is free again");
+        assert_eq!(other.reclaim(left.holder, left.leases).await.unwrap(), [], "it is the next pod's");
+        assert_eq!(cluster.0.lock().held(), 1);
     });
 }
 

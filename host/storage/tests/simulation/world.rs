@@ -10,7 +10,7 @@ use spiderpool_crd::SpiderEndpoint;
 use spiderpool_ip::{Block, Family, IpSet};
 use spiderpool_storage::kube::{BlockId, KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
-    Choice, Endpoint, Holder, Inherit, Ledger, LedgerError, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
+    Choice, Endpoint, Holder, Ledger, LedgerError, Owner, Pick, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, Want, Why,
 };
 use tokio::time::sleep;
@@ -74,7 +74,7 @@ async fn simulate(seed: u64) -> String {
                 rng: fastrand::Rng::with_seed(rng.u64(..)),
                 sandboxes: 0,
                 left: None,
-                inherits: Inherit::No,
+                inherits: false,
             };
             tasks.push(tokio::spawn(pod.live()));
         }
@@ -211,7 +211,8 @@ struct Pod {
     sandboxes: u64,
     /// What the pod before this one had, and on which node, if nobody said that it is not needed any more.
     left: Option<(usize, Endpoint)>,
-    inherits: Inherit,
+    /// Whether the pod gets what the one before it left.
+    inherits: bool,
 }
 
 impl Pod {
@@ -224,7 +225,7 @@ impl Pod {
             if self.rng.u32(..3) == 0 {
                 self.agent = self.rng.usize(..self.world.agents.len());
             }
-            self.inherits = if self.rng.u32(..4) > 0 { Inherit::FromName } else { Inherit::No };
+            self.inherits = self.rng.u32(..4) > 0;
             self.world.cluster.0.lock().pods.insert(self.name.clone(), uid.clone());
             let mut endpoint = self.add(&uid, None).await;
             if self.rng.bool() {
@@ -265,9 +266,28 @@ impl Pod {
     /// The pod before is not needed any more, as every node may find out by itself, late.
     async fn forget_left(&mut self) {
         if let Some((_, endpoint)) = self.left.take() {
+            self.reclaim(&endpoint).await;
             for agent in 0..self.world.agents.len() {
                 self.release_at(agent, &endpoint.holder.uid, None).await;
             }
+        }
+    }
+
+    /// Any node gives back what it knows of, wherever it was held.
+    async fn reclaim(&mut self, left: &Endpoint) {
+        let agent = self.rng.usize(..self.world.agents.len());
+        let Some(ledger) = self.world.ledger(agent) else { return };
+        match ledger.reclaim(left.holder.clone(), left.leases.clone()).await {
+            Ok(_) if self.world.calm => {
+                let state = self.world.cluster.0.lock();
+                for lease in &left.leases {
+                    let id = BlockId { pool: lease.pool.clone(), block: Block::containing(lease.address) };
+                    let there = state.blocks[&id].spec.allocations.get(&lease.address);
+                    assert!(there.is_none_or(|there| there.pod_uid != left.holder.uid), "{there:?}");
+                }
+            }
+            Ok(_) | Err(LedgerError::Closed | LedgerError::Cluster(_)) => {}
+            Err(other) => panic!("{other}"),
         }
     }
 
@@ -287,7 +307,7 @@ impl Pod {
 
     /// What the pod must be served with when nothing goes wrong.
     fn due(&self) -> Option<Vec<IpAddr>> {
-        let inherits = self.world.calm && self.inherits == Inherit::FromName;
+        let inherits = self.world.calm && self.inherits;
         let (agent, left) = self.left.as_ref().filter(|_| inherits)?;
         let state = self.world.cluster.0.lock();
         let record = state.endpoints.get(&("ns".to_owned(), self.name.clone()));
@@ -300,11 +320,13 @@ impl Pod {
     }
 
     fn wants(&mut self) -> Vec<Want> {
+        let inherits = self.inherits;
         let want = |space: &Arc<PoolSpace>, pick| Want {
             interface: "eth0".to_owned(),
             family: space.usable.family(),
             network: "n".to_owned(),
             clean_gateway: false,
+            inherits: if inherits { vec![space.name.clone()] } else { Vec::new() },
             choices: vec![Choice { space: Arc::clone(space), pick }],
         };
         let [p4, p6] = self.world.pools.as_slice() else { panic!("two pools") };
@@ -340,7 +362,6 @@ impl Pod {
                 node: self.world.agents[self.agent].node.clone(),
                 container: sandbox.clone(),
                 owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
-                inherits: self.inherits,
                 wants: self.wants(),
             };
             let begun = self.world.cluster.now();

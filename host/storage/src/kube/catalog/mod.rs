@@ -10,6 +10,7 @@
 //!   There is no last good version, so that agents agree whenever they were started.
 //! * While the API server is away, what was known stays in force; watches come back by themselves, for ever.
 
+mod controllers;
 mod lean;
 mod owners;
 mod pods;
@@ -29,9 +30,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::controllers::ClusterControllers;
 use self::pods::ClusterPods;
 use self::state::{Heard, State};
-use crate::catalog::{Catalog, Pods};
+use crate::catalog::{Catalog, Controllers, Pods};
 
 /// How long changes are collected before they come into force together.
 const TOGETHER: Duration = Duration::from_millis(5);
@@ -47,6 +49,7 @@ pub struct ClusterCatalog {
     catalog: watch::Receiver<Arc<Catalog>>,
     freshness: watch::Receiver<Freshness>,
     pods: Arc<ClusterPods>,
+    controllers: Arc<ClusterControllers>,
     task: JoinHandle<()>,
 }
 
@@ -74,11 +77,12 @@ impl ClusterCatalog {
         let (catalogs, catalog) = watch::channel(Arc::default());
         let (freshnesses, freshness) = watch::channel(Freshness::default());
         let pods = Arc::new(ClusterPods::new(client.clone(), catalog.clone()));
+        let controllers = Arc::new(ClusterControllers::new(client.clone()));
         let watches = watches(&client, node);
         let state = State::default();
         let failing = BTreeMap::new();
         let follower = Follower { client, watches, state, failing, catalogs, freshnesses, due: None };
-        Self { catalog, freshness, pods, task: tokio::spawn(follower.run()) }
+        Self { catalog, freshness, pods, controllers, task: tokio::spawn(follower.run()) }
     }
 
     /// Waits until every kind was read once.
@@ -115,6 +119,12 @@ impl ClusterCatalog {
     #[must_use]
     pub fn pods(&self) -> Arc<dyn Pods> {
         Arc::<ClusterPods>::clone(&self.pods)
+    }
+
+    /// The controllers of its pods.
+    #[must_use]
+    pub fn controllers(&self) -> Arc<dyn Controllers> {
+        Arc::<ClusterControllers>::clone(&self.controllers)
     }
 }
 

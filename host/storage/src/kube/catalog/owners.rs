@@ -57,6 +57,19 @@ impl Owners {
         Ok([Some(first.clone()), above].into_iter().flatten().collect())
     }
 
+    /// The same as far as it is known without asking.
+    pub(super) fn seen(&self, pod: &ObjectMeta) -> Vec<OwnerReference> {
+        let Some(first) = controller(pod) else {
+            return Vec::new();
+        };
+        let above = match (first.api_version.as_str(), first.kind.as_str()) {
+            ("apps/v1", "ReplicaSet") => deployment(pod, first),
+            _ => None,
+        };
+        let above = above.or_else(|| self.known.lock().get(&first.uid).cloned().flatten());
+        [Some(first.clone()), above].into_iter().flatten().collect()
+    }
+
     /// The controller of `object`, which is at `path`.
     async fn above(
         &self,

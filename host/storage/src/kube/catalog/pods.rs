@@ -59,6 +59,14 @@ impl ClusterPods {
 }
 
 impl Pods for ClusterPods {
+    fn seen(&self, namespace: &str, name: &str, uid: &str) -> Option<KnownPod> {
+        let pods = Arc::clone(&self.catalog.borrow().pods);
+        let is_it = |pod: &&Arc<Pod>| pod.metadata.uid.as_deref() == Some(uid);
+        let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
+        let pod = pods.get(&key).filter(is_it).or_else(|| pods.values().find(is_it))?;
+        Some(KnownPod::new(pod, self.owners.seen(&pod.metadata)))
+    }
+
     fn find<'a>(
         &'a self,
         namespace: &'a str,

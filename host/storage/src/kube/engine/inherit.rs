@@ -16,7 +16,7 @@ use super::entry::{self, serves};
 use super::job::{Outcome, Work};
 use super::request::Taken;
 use super::shared::Shared;
-use crate::{Allocation, Inherit, LedgerError, Reservation, Want};
+use crate::{Allocation, LedgerError, Reservation, Want};
 
 /// What one reservation may inherit.
 pub(super) struct Inheritance {
@@ -37,13 +37,11 @@ enum Record {
 impl Inheritance {
     /// For a reservation that comes now.
     pub(super) fn begin(shared: &Shared, reservation: &Reservation) -> Self {
-        match reservation.inherits {
-            Inherit::No => Self { known: Vec::new(), record: Record::Never },
-            Inherit::FromName => {
-                let known = shared.memory.lock().left_by_others(&reservation.holder);
-                Self { known, record: Record::Unread }
-            }
+        if reservation.wants.iter().all(|want| want.inherits.is_empty()) {
+            return Self { known: Vec::new(), record: Record::Never };
         }
+        let known = shared.memory.lock().left_by_others(&reservation.holder);
+        Self { known, record: Record::Unread }
     }
 
     /// Has `want` served by what was left for it, if anything was.
@@ -54,7 +52,7 @@ impl Inheritance {
         want: &Want,
         deadline: Instant,
     ) -> Result<Option<Taken>, LedgerError> {
-        if matches!(self.record, Record::Never) {
+        if want.inherits.is_empty() {
             return Ok(None);
         }
         let Reservation { holder, .. } = reservation;
@@ -62,14 +60,15 @@ impl Inheritance {
         let to = |network: &str| entry::inherited(network, reservation, want, node);
 
         let doubted = shared.memory.lock().doubted_inheritance(&to(""), want.family);
-        if let Some((pool, address, left)) = doubted {
+        if let Some((pool, address, left)) = doubted.filter(|(pool, ..)| want.inherits.contains(pool)) {
             let (uid, to) = (left.pod_uid.clone(), to(&left.network));
             let work = Work::Inherit { address, uid, from: None, left: Some(Box::new(left)), to };
             if let Some(taken) = inherit(shared, pool, address, work, deadline).await? {
                 return Ok(Some(taken));
             }
         }
-        for held in self.known.iter().filter(|held| serves(&held.lease, want)) {
+        let may = |held: &&Arc<Allocation>| serves(&held.lease, want) && want.inherits.contains(&held.lease.pool);
+        for held in self.known.iter().filter(may) {
             let (pool, address, left) = (held.lease.pool.clone(), held.lease.address, entry::entry(held));
             let (uid, to) = (left.pod_uid.clone(), to(&left.network));
             let work = Work::Inherit { address, uid, from: Some(left.clone()), left: Some(Box::new(left)), to };
@@ -83,7 +82,8 @@ impl Inheritance {
         let Record::Read(claims) = &self.record else { return Ok(None) };
         for (pool, Claim { address, record }) in claims {
             let BlockAllocation { pod_uid, interface, .. } = record;
-            let asked = *interface == want.interface && Family::of(*address) == want.family;
+            let asked =
+                *interface == want.interface && Family::of(*address) == want.family && want.inherits.contains(pool);
             // What this node holds, it has looked at; or a pod got it that was served since.
             if !asked || *pod_uid == holder.uid || shared.memory.lock().holds(pool, *address, pod_uid) {
                 continue;

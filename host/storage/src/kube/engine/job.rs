@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::entry::{holder, left_for, same_nic, same_use};
 use crate::kube::{StoreError, StoredBlock};
-use crate::{ClusterError, Pick, PoolSpace, Why};
+use crate::{ClusterError, Holder, Pick, PoolSpace, Why};
 
 /// What is to be done in a pool.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Work {
     },
     /// Have it end, if it is used as `from` says.
     Keep { address: IpAddr, from: BlockAllocation, until: Time },
+    /// Give back what the pod of that uid and name left there, whatever else is written.
+    Reclaim { address: IpAddr, gone: Holder },
     /// Give it back.
     Free { address: IpAddr, from: BlockAllocation },
     /// Keep it from being given; from its holder, or while it is free.
@@ -111,6 +113,7 @@ impl Job {
             Work::Move { address, .. }
             | Work::Inherit { address, .. }
             | Work::Keep { address, .. }
+            | Work::Reclaim { address, .. }
             | Work::Free { address, .. }
             | Work::Rest { address, .. }
             | Work::Settle { address, .. } => Some(*address),
@@ -130,7 +133,7 @@ impl Job {
             }
             Work::Inherit { left, .. } => Outcome::Inherited(left.clone()),
             Work::Take(_) | Work::Refresh { .. } => Outcome::Fresh,
-            Work::Free { .. } | Work::Settle { .. } => Outcome::Freed,
+            Work::Reclaim { .. } | Work::Free { .. } | Work::Settle { .. } => Outcome::Freed,
             Work::Rest { .. } => Outcome::Rested,
         }
     }
@@ -178,6 +181,13 @@ impl Job {
                     None
                 }
                 Some(there) if same_nic(there, from) => Some(Outcome::NotHeld(Some(there.clone()))),
+                _ => Some(Outcome::NotHeld(None)),
+            },
+            Work::Reclaim { gone, .. } => match there {
+                Some(there) if holder(there) == *gone => {
+                    self.work = Work::Free { address, from: there.clone() };
+                    None
+                }
                 _ => Some(Outcome::NotHeld(None)),
             },
             Work::Free { from, .. } => match there {

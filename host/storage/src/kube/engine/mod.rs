@@ -31,7 +31,7 @@
 //! entries have none.
 //!
 //! # Who gets them next
-//! An heir ([`Inherit::FromName`](crate::Inherit)) is moved into the entries of its predecessor, one change per address, which
+//! An heir ([`Want::inherits`](crate::Want::inherits)) is moved into the entries of its predecessor, one change per address, which
 //! fails when they are not the predecessor's any more; see inherit.rs. The predecessor is a uid, found in memory, or in the
 //! record of the name if it was on another node: what another pod of the name got while the heir was waiting is not taken from
 //! it. A record that is behind by a whole pod thus costs the heir the address, never the other pod. If the reservation fails,
@@ -82,7 +82,7 @@ use tokio::sync::oneshot;
 
 use super::{BlockStore, EndpointStore};
 use crate::{
-    Allocation, BoxFuture, Endpoint, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
+    Allocation, BoxFuture, Endpoint, Holder, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, Usage,
 };
 use inherit::Inheritance;
@@ -212,8 +212,17 @@ impl Ledger for KubeLedger {
         self.ask(|shared| request::quarantine(shared, quarantine))
     }
 
+    fn reclaim(&self, gone: Holder, leases: Vec<Lease>) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
+        self.ask(|shared| request::reclaim(shared, gone, leases))
+    }
+
     fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
         ready(self.shared.memory.lock().endpoint(namespace, pod))
+    }
+
+    fn recorded(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
+        let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
+        self.ask(|shared| request::recorded(shared, namespace, pod))
     }
 
     fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {

@@ -112,7 +112,7 @@ fn consider(
                 (true, true) => plan.outcomes.push((index, Outcome::Fresh)),
             }
         }
-        Work::Settle { address, .. } | Work::Inherit { address, from: None, .. } => {
+        Work::Settle { address, .. } | Work::Reclaim { address, .. } | Work::Inherit { address, from: None, .. } => {
             plan.reads.insert(Block::containing(*address));
         }
         Work::Take(take) if take.explain.is_some() => {
@@ -204,7 +204,7 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         }
         Work::Free { from, .. } => Change::Free { address, from: from.clone() },
         Work::Rest { from, rest, .. } => Change::Rest { address, from: from.clone(), rest: rest.clone() },
-        Work::Inherit { from: None, .. } | Work::Refresh { .. } | Work::Settle { .. } => return,
+        Work::Inherit { from: None, .. } | Work::Reclaim { .. } | Work::Refresh { .. } | Work::Settle { .. } => return,
     };
     // What was kept long enough, whoever should have freed it.
     let ended = ending.filter(|there| entry::end(there).is_some_and(|end| end <= view.now));

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use spiderpool_crd::ipblock::{self, BlockAllocation};
 use tokio::time::Instant;
 
+use super::adopt::claims;
 use super::entry::{self, serves};
 use super::inherit::Inheritance;
 use super::job::{Outcome, Take, Work};
@@ -20,7 +21,8 @@ use super::retry::BUDGET;
 use super::shared::Shared;
 use crate::kube::PodRef;
 use crate::{
-    Allocation, Endpoint, Lease, LedgerError, PoolSpace, Quarantine, Release, Reservation, ReserveError, Tried, Want,
+    Allocation, Endpoint, Holder, Lease, LedgerError, PoolSpace, Quarantine, Release, Reservation, ReserveError, Tried,
+    Want,
 };
 
 /// How often what turned out not to be held is taken anew. More than once happens only if somebody edits blocks meanwhile.
@@ -203,6 +205,49 @@ async fn undo(shared: &Arc<Shared>, uid: &str, taken: Vec<Taken>) {
 /// See [`Ledger::release`](crate::Ledger::release).
 pub(super) async fn release(shared: Arc<Shared>, release: Release) -> Result<Vec<Lease>, LedgerError> {
     give_back(&shared, &release, None).await
+}
+
+/// See [`Ledger::reclaim`](crate::Ledger::reclaim).
+pub(super) async fn reclaim(shared: Arc<Shared>, gone: Holder, leases: Vec<Lease>) -> Result<Vec<Lease>, LedgerError> {
+    let deadline = Instant::now() + BUDGET;
+    let turn = shared.turns.of(&gone.uid).await;
+    let jobs = leases.iter().map(|lease| {
+        let work = Work::Reclaim { address: lease.address, gone: gone.clone() };
+        shared.job(&lease.pool, work, deadline)
+    });
+    let outcomes = join_all(jobs).await;
+    let Holder { namespace, pod, uid } = gone;
+    shared.recorder.note(&[PodRef { namespace, name: pod, uid }]);
+    drop(turn);
+    let mut given = Vec::new();
+    for (lease, outcome) in leases.into_iter().zip(outcomes) {
+        if outcome? == Outcome::Freed {
+            given.push(lease);
+        }
+    }
+    Ok(given)
+}
+
+/// See [`Ledger::recorded`](crate::Ledger::recorded). What this node knows by itself needs no record.
+pub(super) async fn recorded(
+    shared: Arc<Shared>,
+    namespace: String,
+    pod: String,
+) -> Result<Option<Endpoint>, LedgerError> {
+    let known = shared.memory.lock().endpoint(&namespace, &pod);
+    if known.is_some() {
+        return Ok(known);
+    }
+    let what = format!("read SpiderEndpoint {namespace}/{pod}");
+    let recorded = shared.retried(&what, || shared.config.endpoints.get(&namespace, &pod)).await?;
+    let spaces = &shared.config.spaces;
+    let allocations: Vec<Allocation> = recorded
+        .iter()
+        .flat_map(claims)
+        .zip(0..)
+        .map(|((pool, claim), n)| entry::allocation(&claim.record, claim.address, &pool, spaces(&pool).as_deref(), n))
+        .collect();
+    Ok(Endpoint::from_allocations(&allocations))
 }
 
 /// See [`Ledger::retain`](crate::Ledger::retain).

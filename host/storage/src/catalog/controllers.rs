@@ -1,0 +1,120 @@
+//! Controllers of pods, as they are now: what tells whether they want their pods back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use tokio::sync::watch;
+
+use super::pods::controller;
+use super::{Catalog, NamespacedName};
+use crate::BoxFuture;
+
+/// A controller that exists.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundController {
+    /// Its UID; empty when a manifest does not tell it.
+    pub uid: String,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Of a StatefulSet: which pods it wants.
+    pub ordinals: Option<WantedOrdinals>,
+    /// What controls it.
+    pub controller: Option<OwnerReference>,
+}
+
+/// The ordinals of a StatefulSet's pods: `start` to `start + replicas - 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedOrdinals {
+    /// The first.
+    pub start: u32,
+    /// How many.
+    pub replicas: u32,
+}
+
+/// What came of looking for a controller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// There is one.
+    Found(Box<FoundController>),
+    /// There is none.
+    Missing,
+    /// Nobody knows; why, in a few words.
+    Unknown(String),
+}
+
+/// Finds controllers.
+pub trait Controllers: Send + Sync {
+    /// The controller of that kind and name in the namespace, whatever its UID.
+    fn find<'a>(&'a self, namespace: &'a str, owner: &'a OwnerReference) -> BoxFuture<'a, Finding>;
+}
+
+impl FoundController {
+    /// What its metadata tells.
+    pub(crate) fn new(metadata: ObjectMeta) -> Self {
+        let controller = controller(&metadata).cloned();
+        Self {
+            uid: metadata.uid.unwrap_or_default(),
+            terminating: metadata.deletion_timestamp.is_some(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            ordinals: None,
+            controller,
+        }
+    }
+
+    /// What a StatefulSet tells, with the API server's defaults.
+    pub(crate) fn of(StatefulSet { metadata, spec, .. }: StatefulSet) -> Self {
+        let spec = spec.unwrap_or_default();
+        // Neither is negative where an API server has looked.
+        let count = |number: Option<i32>, default| number.map_or(default, |number| u32::try_from(number).unwrap_or(0));
+        let start = count(spec.ordinals.and_then(|ordinals| ordinals.start), 0);
+        let ordinals = WantedOrdinals { start, replicas: count(spec.replicas, 1) };
+        Self { ordinals: Some(ordinals), ..Self::new(metadata) }
+    }
+}
+
+/// The StatefulSets that people wrote down. The folder is all that there is: one that is in no file does not exist. Of other
+/// controllers it knows nothing.
+pub(super) struct WrittenControllers(pub(super) watch::Receiver<Arc<Catalog>>);
+
+impl Controllers for WrittenControllers {
+    fn find<'a>(&'a self, namespace: &'a str, owner: &'a OwnerReference) -> BoxFuture<'a, Finding> {
+        let finding = if (owner.api_version.as_str(), owner.kind.as_str()) == ("apps/v1", "StatefulSet") {
+            let key = NamespacedName { namespace: namespace.to_owned(), name: owner.name.clone() };
+            let found = self.0.borrow().stateful_sets.get(&key).map(|set| FoundController::of(set.as_ref().clone()));
+            found.map_or(Finding::Missing, |found| Finding::Found(Box::new(found)))
+        } else {
+            Finding::Unknown(format!("a machine without a cluster knows no {}", owner.kind))
+        };
+        Box::pin(std::future::ready(finding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_stateful_set_wants_one_pod_from_zero_on_where_it_says_nothing() {
+        let cases = [
+            (json!({}), (0, 1)),
+            (json!({"replicas": 3}), (0, 3)),
+            (json!({"replicas": 0}), (0, 0)),
+            (json!({"replicas": 2, "ordinals": {"start": 5}}), (5, 2)),
+        ];
+        for (mut spec, (start, replicas)) in cases {
+            for (field, value) in [("selector", json!({})), ("serviceName", json!("web")), ("template", json!({}))] {
+                spec[field] = value;
+            }
+            let set = json!({"metadata": {"name": "web", "uid": "u"}, "spec": spec});
+            let found = FoundController::of(serde_json::from_value(set).unwrap());
+            assert_eq!(found.ordinals, Some(WantedOrdinals { start, replicas }));
+            assert_eq!((found.uid.as_str(), found.terminating, found.controller), ("u", false, None));
+        }
+    }
+}
