@@ -19,8 +19,10 @@ use crate::answer;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::in_flight::InFlight;
+use crate::lingering::Lingering;
 use crate::metrics::Metrics;
 use crate::pod;
+use crate::stateful::Kinds;
 use crate::surroundings::Surroundings;
 use crate::view::View;
 
@@ -50,6 +52,10 @@ pub(crate) struct Agent {
     pub registry: Registry,
     /// The ADDs under way.
     pub in_flight: InFlight,
+    /// What DELs left with pods.
+    pub lingering: Lingering,
+    /// Whose pods come back under their names.
+    pub kinds: Kinds,
 }
 
 impl Agent {
@@ -58,15 +64,15 @@ impl Agent {
     }
 
     /// The surroundings of a pod, for policies.
-    pub(crate) fn context(&self, catalog: &Catalog, asker: &pod::Asker) -> types::Context {
+    pub(crate) fn context(&self, catalog: &Catalog, pod: types::Pod, namespace: types::Namespace) -> types::Context {
         let families = self.config.families().into_iter().map(|family| match family {
             Family::V4 => types::Family::Ipv4,
             Family::V6 => types::Family::Ipv6,
         });
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         types::Context {
-            pod: asker.pod.clone(),
-            namespace: asker.namespace.clone(),
+            pod,
+            namespace,
             node: pod::node(&self.node, catalog),
             cluster: types::Cluster {
                 install_namespace: self.install_namespace.clone(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use spiderpool_runtime::{Decision, PlannedStep};
 use spiderpool_storage::{
-    Choice, ClusterError, Endpoint, Inherit, LedgerError, Pick, Reservation, ReserveError, Tried, Want, Why,
+    Choice, ClusterError, Endpoint, Lease, LedgerError, Pick, Release, Reservation, ReserveError, Tried, Want, Why,
 };
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::explain::{DemandExplanation, Explanation};
@@ -15,8 +15,9 @@ use tracing::{info, warn};
 use crate::agent::Agent;
 use crate::answer;
 use crate::considered;
-use crate::decide::cni;
+use crate::decide::{Refused, cni};
 use crate::failure::Failure;
+use crate::heir;
 use crate::in_flight::Attachment;
 use crate::pod::{Asker, Claim};
 use crate::routes::{self, PodRoute};
@@ -54,6 +55,7 @@ impl Agent {
     async fn try_allocate(&self, args: &IpamAddArgs) -> Result<IpamAddResponse, Failure> {
         require(args)?;
         let attachment = Attachment { container: args.container_id.clone(), interface: args.if_name.clone() };
+        self.lingering.forget(&attachment);
         let add = self.in_flight.begin(attachment);
         let claim = Claim {
             namespace: &args.pod_namespace,
@@ -62,7 +64,9 @@ impl Agent {
             container: &args.container_id,
         };
         let asker = self.surroundings.asker(claim, &self.view().catalog).await?;
-        let refused = |failure: &Failure| self.surroundings.refused(&asker.holder, failure);
+        let pod = asker.holder.clone();
+        let refused = |failure: &Failure| self.surroundings.refused(&pod, failure);
+        let asker = asker.of_machine(&self.kinds);
         // Before anything is taken: routes that cannot be read would make the addresses useless.
         let routes = routes::of(&asker.pod.annotations).inspect_err(refused)?;
         let endpoint = self.reserve(&asker, args).await.inspect_err(refused)?;
@@ -73,6 +77,10 @@ impl Agent {
             return Err(Failure::new(ErrorCode::Unavailable, message));
         }
         let mut response = answer::addresses(&endpoint.leases, &self.config);
+        if self.migration(&args.pod_namespace, &asker.pod.owners, &asker.pod.annotations).await.is_some() {
+            // The pod that the machine comes from answers for them until it is through.
+            response.ips.iter_mut().for_each(|ip| ip.enable_ip_conflict_detection = false);
+        }
         for PodRoute { dst, gw } in routes::add(&mut response.routes, &response.ips, routes) {
             // It may be meant for an interface that is added later, and is left out until then.
             let pod = format!("{}/{}", args.pod_namespace, args.pod_name);
@@ -85,42 +93,81 @@ impl Agent {
         Ok(response)
     }
 
-    /// Takes what the pod is to have.
+    /// Takes what the pod is to have: what it has, what a pod before it left to it, or what the policies choose.
     async fn reserve(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Endpoint, Failure> {
         let view = self.view();
-        let (wants, explanation) = match self.held(asker, args).await? {
-            Some(wants) => (wants, None),
-            None => {
-                let Decision { steps, explanation } = self.decide(&view, asker, cni(args), &args.net_namespace).await?;
-                (wants(steps, args, &view)?, Some(explanation))
+        if let Some(wants) = self.held(asker, args, &view).await? {
+            return self.take(asker, args, wants).await.map_err(|error| refused(error, None));
+        }
+        let legacy = self.legacy(asker).await?;
+        let decided = self.decide(&view, asker, cni(args), &args.net_namespace, legacy.leases()).await;
+        let (mut wants, explanation) = match decided {
+            Ok(Decision { steps, explanation }) => (wants(steps, args, &view)?, explanation),
+            Err(Refused { failure, explanation }) => {
+                let instead = explanation.and_then(|found| Some((legacy.instead(asker, args, &found)?, *found)));
+                instead.ok_or(failure)?
             }
         };
+        let asked = wants.len();
+        legacy.pass_on(&mut wants, &explanation);
+        let mut served = self.take(asker, args, wants.clone()).await;
+        if let Err(ReserveError::Exhausted { interface, .. }) = &served
+            && wants.drain(asked..).any(|ahead| ahead.interface == *interface)
+        {
+            // Somebody has what was left for an interface that is not added yet.
+            served = self.take(asker, args, wants).await;
+        }
+        let served = served.map_err(|error| refused(error, Some(&explanation)))?;
+        self.settle(legacy, &served).await;
+        Ok(served)
+    }
+
+    async fn take(&self, asker: &Asker, args: &IpamAddArgs, wants: Vec<Want>) -> Result<Endpoint, ReserveError> {
         let reservation = Reservation {
             holder: asker.holder.clone(),
             node: self.node.clone(),
             container: args.container_id.clone(),
             owner: asker.owner.clone(),
-            inherits: Inherit::No,
             wants,
         };
-        self.ledger.reserve(reservation).await.map_err(|error| refused(error, explanation.as_ref()))
+        self.ledger.reserve(reservation).await
     }
 
     /// What the pod already holds for the interface, as wants: a repeated ADD, or one that an earlier ADD served ahead.
-    async fn held(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Option<Vec<Want>>, Failure> {
+    async fn held(&self, asker: &Asker, args: &IpamAddArgs, view: &View) -> Result<Option<Vec<Want>>, Failure> {
         let endpoint = self.ledger.held_by(&asker.holder.uid).await?;
-        let leases = endpoint.into_iter().flat_map(|Endpoint { leases, .. }| leases);
-        let wants: Vec<Want> = leases
-            .filter(|lease| lease.interface == args.if_name)
-            .map(|lease| Want {
-                interface: args.if_name.clone(),
-                family: lease.family(),
-                network: args.network.clone(),
-                clean_gateway: lease.clean_gateway,
-                choices: Vec::new(),
-            })
-            .collect();
+        let mut leases: Vec<Lease> = endpoint.into_iter().flat_map(|Endpoint { leases, .. }| leases).collect();
+        leases.retain(|lease| lease.interface == args.if_name);
+        let ahead = leases.iter().any(|lease| lease.network.is_empty());
+        if ahead && self.kinds.include_any(&asker.pod.owners) && !self.is_meant(asker, args, view, &leases).await {
+            let interface = Some(args.if_name.clone());
+            let uid = asker.holder.uid.clone();
+            self.ledger.release(Release { uid, interface, container: None }).await?;
+            return Ok(None);
+        }
+        let wants = leases.into_iter().map(|lease| Want {
+            interface: args.if_name.clone(),
+            family: lease.family(),
+            network: args.network.clone(),
+            clean_gateway: lease.clean_gateway,
+            inherits: Vec::new(),
+            choices: Vec::new(),
+        });
+        let wants: Vec<Want> = wants.collect();
         Ok((!wants.is_empty()).then_some(wants))
+    }
+
+    /// Whether what was inherited for an interface before it was added is of pools that are meant for it, now that it is.
+    async fn is_meant(&self, asker: &Asker, args: &IpamAddArgs, view: &View, leases: &[Lease]) -> bool {
+        let decided = self.decide(view, asker, cni(args), &args.net_namespace, leases).await;
+        let explanation = match decided {
+            Ok(Decision { explanation, .. }) => Some(explanation),
+            Err(Refused { explanation, .. }) => explanation.map(|found| *found),
+        };
+        // Without a decision nothing says that they are not.
+        explanation.is_none_or(|found| {
+            found.demands.is_empty() || leases.iter().all(|lease| heir::is_candidate(lease, &found))
+        })
     }
 }
 
@@ -156,7 +203,7 @@ fn want(step: PlannedStep, args: &IpamAddArgs, view: &View) -> Want {
         Some(Choice { space, pick: native(pick) })
     });
     let network = if nic == args.if_name { args.network.clone() } else { String::new() };
-    Want { choices: choices.collect(), interface: nic, family, network, clean_gateway }
+    Want { choices: choices.collect(), interface: nic, family, network, clean_gateway, inherits: Vec::new() }
 }
 
 fn native(pick: spiderpool_runtime::Pick) -> Pick {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use spiderpool_netlink::{Namespace, master_addresses};
 use spiderpool_runtime::types::RefusalKind;
 use spiderpool_runtime::{DecideCause, DecideError, Decision, Question, Room, types};
-use spiderpool_storage::PoolSpace;
+use spiderpool_storage::{Lease, PoolSpace};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::explain::{ExplainArgs, Explanation, Verdict};
 use spiderpool_wire::ipam::IpamAddArgs;
@@ -20,17 +20,25 @@ use crate::failure::Failure;
 use crate::pod::{Asker, Claim};
 use crate::view::View;
 
+/// Why there is no plan, and how far the decision came, if it was taken.
+pub(crate) struct Refused {
+    pub failure: Failure,
+    pub explanation: Option<Box<Explanation>>,
+}
+
 impl Agent {
     /// Has the policies decide. `netns` is the path of the pod's network namespace, looked into only when a pool is to
-    /// match the interface's parent device. Before a pod is refused because pools look full, the ledger looks again.
+    /// match the interface's parent device. `left` is what a pod before it left and it may get: it counts as room. Before a
+    /// pod is refused because pools look full, the ledger looks again.
     pub(crate) async fn decide(
         &self,
         view: &View,
         asker: &Asker,
         cni: types::Cni,
         netns: &str,
-    ) -> Result<Decision, Failure> {
-        let first = self.policies.decide(self.question(view, asker, cni.clone(), netns)).await;
+        left: &[Lease],
+    ) -> Result<Decision, Refused> {
+        let first = self.policies.decide(self.question(view, asker, cni.clone(), netns, left)).await;
         let full = match &first {
             Err(DecideError { cause: DecideCause::Refused { kind: RefusalKind::Exhausted, .. }, explanation }) => {
                 self.full(explanation, view)
@@ -40,14 +48,15 @@ impl Agent {
         let last = if full.is_empty() {
             first
         } else {
-            self.ledger.refresh(&full).await?;
-            self.policies.decide(self.question(view, asker, cni, netns)).await
+            self.ledger.refresh(&full).await.map_err(|error| Refused { failure: error.into(), explanation: None })?;
+            self.policies.decide(self.question(view, asker, cni, netns, left)).await
         };
         last.map_err(|error| {
             let more = considered::not_given(asker, &error.explanation, &view.catalog);
+            let explanation = Some(error.explanation.clone());
             let mut failure = Failure::from(error);
             failure.message += &more;
-            failure
+            Refused { failure, explanation }
         })
     }
 
@@ -60,18 +69,20 @@ impl Agent {
         spaces.filter(|space| self.ledger.usage(space).free == 0).map(Arc::clone).collect()
     }
 
-    fn question(&self, view: &View, asker: &Asker, cni: types::Cni, netns: &str) -> Question {
+    fn question(&self, view: &View, asker: &Asker, cni: types::Cni, netns: &str, left: &[Lease]) -> Question {
+        let left: Vec<String> = left.iter().map(|lease| lease.pool.clone()).collect();
         let catalog = Arc::clone(&view.catalog);
         let ledger = Arc::clone(&self.ledger);
         let netns = netns.to_owned();
         Question {
-            context: self.context(&view.catalog, asker),
+            context: self.context(&view.catalog, asker.pod.clone(), asker.namespace.clone()),
             cni,
             pools: Arc::clone(&view.pools),
             room: Box::new(move |pool| {
                 catalog.pools.get(pool).map_or(Room { total: 0, free: 0 }, |pool| Room {
                     total: saturate(pool.space.usable.count()),
-                    free: saturate(ledger.usage(&pool.space).free),
+                    free: saturate(ledger.usage(&pool.space).free)
+                        .saturating_add(left.iter().filter(|left| **left == pool.space.name).count() as u64),
                 })
             }),
             masters: Box::new(move |nic| parent_addresses(&netns, nic)),
@@ -93,7 +104,7 @@ impl Agent {
             clean_gateway: false,
             match_master_subnet: false,
         };
-        Ok(match self.policies.decide(self.question(&view, &asker, cni, "")).await {
+        Ok(match self.policies.decide(self.question(&view, &asker, cni, "", &[])).await {
             Ok(decision) => decision.explanation,
             Err(error) => *error.explanation,
         })

@@ -79,7 +79,9 @@ impl Events {
 /// What kind of Event a failure is; none for what concerns no pod, or passes by itself.
 fn reason(code: ErrorCode) -> Option<&'static str> {
     match code {
-        ErrorCode::Refused | ErrorCode::ForbiddenStateless | ErrorCode::NotFound => Some("AddressesRefused"),
+        ErrorCode::Refused | ErrorCode::ForbiddenStateless | ErrorCode::ForbiddenStateful | ErrorCode::NotFound => {
+            Some("AddressesRefused")
+        }
         ErrorCode::Exhausted => Some("AddressesExhausted"),
         ErrorCode::Internal => Some("AddressesFailed"),
         ErrorCode::BadRequest | ErrorCode::Unavailable => None,

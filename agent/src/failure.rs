@@ -34,6 +34,7 @@ impl IntoResponse for Failure {
             ErrorCode::BadRequest => status::BAD_REQUEST,
             ErrorCode::NotFound => status::NOT_FOUND,
             ErrorCode::ForbiddenStateless => status::FORBIDDEN_STATELESS,
+            ErrorCode::ForbiddenStateful => status::FORBIDDEN_STATEFUL,
             ErrorCode::Refused | ErrorCode::Exhausted | ErrorCode::Unavailable | ErrorCode::Internal => status::FAILED,
         };
         let number = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use parking_lot::Mutex;
 
 /// A sandbox's interface.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Attachment {
     /// The sandbox's id.
     pub container: String,

@@ -28,6 +28,8 @@ pub(crate) struct Metrics {
     no_available_pool: Counter,
     /// Addresses put into quarantine because somebody else uses them.
     pub conflicts: Counter,
+    /// DELs of interfaces whose addresses stay with their pods, for ever or for a while.
+    pub kept: Counter,
     /// Events about pods that were not published: too many at once, or the API server does not take them.
     pub omitted_events: Counter,
 }
@@ -82,6 +84,7 @@ impl Metrics {
                 "Allocations refused: no pool may serve",
             ),
             conflicts: counter("ipam_conflict_counts", "Addresses put into quarantine because another host uses them"),
+            kept: counter("ipam_release_kept_counts", "DELs of interfaces whose addresses stay with their pods"),
             omitted_events: counter("events_omitted", "Events about pods that were not published"),
             allocation: Operation::new(registry, "allocation"),
             release: Operation::new(registry, "release"),

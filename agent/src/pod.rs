@@ -9,6 +9,7 @@ use spiderpool_storage::{Holder, Owner};
 use spiderpool_wire::ErrorCode;
 
 use crate::failure::Failure;
+use crate::stateful::Kinds;
 
 /// A pod that asks, as the ledger and as policies see it.
 #[derive(Clone, Debug)]
@@ -48,28 +49,47 @@ impl Asker {
             let message = format!("pod {namespace}/{name} {dead}; it gets no address");
             return Err(Failure::new(ErrorCode::Refused, message));
         }
-        let top = owners.last().map_or_else(
-            || Owner { kind: "Pod".into(), name: name.into() },
-            |owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() },
-        );
-        let of_namespace = catalog.namespaces.get(namespace).map(|namespace| &namespace.metadata);
+        let owners: Vec<types::Owner> = owners.into_iter().map(owner).collect();
         Ok(Self {
             holder: Holder { namespace: namespace.into(), pod: name.into(), uid: uid.into() },
-            owner: top,
+            owner: top(&owners, name),
             pod: types::Pod {
                 namespace: namespace.into(),
                 name: name.into(),
                 uid: uid.into(),
                 labels: conv::labels(Some(&labels)),
                 annotations: annotations.into_iter().collect(),
-                owners: owners.into_iter().map(owner).collect(),
+                owners,
             },
-            namespace: types::Namespace {
-                name: namespace.into(),
-                labels: namespace_labels(namespace, of_namespace),
-                annotations: conv::pairs(of_namespace.and_then(|metadata| metadata.annotations.as_ref())),
-            },
+            namespace: self::namespace(namespace, catalog),
         })
+    }
+
+    /// The same where the pod is one of a virtual machine, which holds the addresses in its stead: pods of a machine have
+    /// names of their own.
+    pub(crate) fn of_machine(mut self, kinds: &Kinds) -> Self {
+        if let Some(machine) = kinds.machine(&self.pod.owners) {
+            self.holder.pod = machine.to_owned();
+        }
+        self
+    }
+}
+
+/// The top controller of a pod, for the ledger.
+pub(crate) fn top(owners: &[types::Owner], pod: &str) -> Owner {
+    owners.last().map_or_else(
+        || Owner { kind: "Pod".into(), name: pod.into() },
+        |owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() },
+    )
+}
+
+/// A namespace, as far as it is known.
+pub(crate) fn namespace(name: &str, catalog: &Catalog) -> types::Namespace {
+    let metadata = catalog.namespaces.get(name).map(|namespace| &namespace.metadata);
+    types::Namespace {
+        name: name.into(),
+        labels: namespace_labels(name, metadata),
+        annotations: conv::pairs(metadata.and_then(|metadata| metadata.annotations.as_ref())),
     }
 }
 
@@ -90,7 +110,8 @@ fn with_label(labels: Option<&BTreeMap<String, String>>, key: &str, value: &str)
     conv::labels(Some(&labels))
 }
 
-fn owner(reference: OwnerReference) -> types::Owner {
+/// A controller, for policies.
+pub(crate) fn owner(reference: OwnerReference) -> types::Owner {
     let OwnerReference { api_version, kind, name, uid, .. } = reference;
     types::Owner { api_version, kind, name, uid }
 }

@@ -1,21 +1,32 @@
 //! Giving addresses back: one attachment (DEL), what somebody else uses (conflict), what no attachment needs (GC).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use spiderpool_storage::{Allocation, Endpoint, Quarantine, Release};
+use spiderpool_runtime::types::Event;
+use spiderpool_runtime::{Fate, conv};
+use spiderpool_storage::{Allocation, Endpoint, Holder, Owner, Quarantine, Release};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::ipam::{IpamBatchDelArgs, IpamDelArgs};
 use spiderpool_wire::upkeep::{Attachment as WireAttachment, IpamGcArgs, IpamGcResponse};
 use tracing::info;
 
 use crate::agent::Agent;
+use crate::departure::Answer;
 use crate::failure::Failure;
 use crate::in_flight::Attachment;
 
+/// What a DEL found.
+pub(crate) struct Released {
+    /// Whether anything was held.
+    was_held: bool,
+    /// How many addresses are free now.
+    freed: u64,
+}
+
 impl Agent {
-    /// Frees what one interface of one sandbox holds. Nothing held is success.
+    /// Frees what one interface of one sandbox holds, unless it stays with the pod. Nothing held is success.
     ///
     /// The sandbox is what matters, not the pod: it is known whatever happened to the pod, and an address that moved on
     /// to a newer sandbox is not touched.
@@ -25,7 +36,7 @@ impl Agent {
     pub(crate) async fn release(&self, args: IpamDelArgs) -> Result<(), Failure> {
         let started = Instant::now();
         let result = match self.release_attachment(&args.container_id, &args.if_name).await {
-            Ok(0) => self.release_taken_over(&args).await,
+            Ok(Released { was_held: false, .. }) => self.release_taken_over(&args).await,
             other => other.map(drop),
         };
         self.metrics.release.count(&result, started.elapsed());
@@ -40,56 +51,88 @@ impl Agent {
             "" => self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?,
             uid => self.ledger.held_by(uid).await?,
         };
-        let Some(Endpoint { holder, leases, .. }) = endpoint else { return Ok(()) };
+        let Some(Endpoint { holder, owner, leases, .. }) = endpoint else { return Ok(()) };
         if leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
-            let interface = Some(args.if_name.clone());
-            let release = Release { uid: holder.uid, interface, container: Some(String::new()) };
-            for lease in self.ledger.release(release).await? {
-                info!(address = %lease.address, pool = lease.pool, pod = args.pod_name, "released what was taken over");
-            }
+            self.part(&holder, &owner, "", &args.if_name).await?;
         }
         Ok(())
     }
 
     /// Frees what one interface holds, and, when that was the sandbox's last, what was reserved ahead for interfaces
-    /// that never came. Says how many addresses that was.
-    pub(crate) async fn release_attachment(&self, container: &str, interface: &str) -> Result<u64, Failure> {
+    /// that never came.
+    pub(crate) async fn release_attachment(&self, container: &str, interface: &str) -> Result<Released, Failure> {
         if container.is_empty() || interface.is_empty() {
             let missing = if container.is_empty() { "containerID" } else { "ifName" };
             return Err(Failure::new(ErrorCode::BadRequest, format!("the request lacks {missing}")));
         }
-        self.in_flight.delete(&Attachment { container: container.into(), interface: interface.into() });
-        let mut count =
-            self.release_held(container, self.ledger.held_by_container(container, Some(interface)).await?).await?;
-        let left = self.ledger.held_by_container(container, None).await?;
+        let attachment = Attachment { container: container.into(), interface: interface.into() };
+        self.in_flight.delete(&attachment);
+        self.lingering.forget(&attachment);
+        let held = self.ledger.held_by_container(container, Some(interface)).await?;
+        let was_held = !held.is_empty();
+        let mut freed = self.part_all(container, &held).await?;
+        let mut left = self.ledger.held_by_container(container, None).await?;
+        left.retain(|allocation| allocation.until.is_none());
         if left.iter().all(|allocation| allocation.lease.network.is_empty()) {
-            count += self.release_held(container, left).await?;
+            freed += self.part_all(container, &left).await?;
         }
-        Ok(count)
+        Ok(Released { was_held, freed })
     }
 
-    async fn release_held(&self, container: &str, held: Vec<Arc<Allocation>>) -> Result<u64, Failure> {
-        let holders: BTreeSet<(&str, &str)> =
-            held.iter().map(|allocation| (&*allocation.holder.uid, &*allocation.lease.interface)).collect();
-        let mut count = 0;
-        for (uid, interface) in holders {
-            let release =
-                Release { uid: uid.into(), interface: Some(interface.into()), container: Some(container.into()) };
-            for lease in self.ledger.release(release).await? {
-                count += 1;
-                info!(address = %lease.address, pool = lease.pool, interface, uid, container, "released");
+    /// Frees or keeps what a sandbox holds, interface by interface. What has an end already keeps that one.
+    async fn part_all(&self, container: &str, held: &[Arc<Allocation>]) -> Result<u64, Failure> {
+        let mut parting = BTreeMap::new();
+        for allocation in held.iter().filter(|allocation| allocation.until.is_none()) {
+            let Allocation { holder, owner, lease, .. } = allocation.as_ref();
+            parting.insert((&holder.uid, &lease.interface), (holder, owner));
+        }
+        let mut freed = 0;
+        for ((_, interface), (holder, owner)) in parting {
+            freed += self.part(holder, owner, container, interface).await?;
+        }
+        Ok(freed)
+    }
+
+    /// Frees or keeps what an interface of a sandbox holds, as the policy says. How many addresses are free now.
+    async fn part(&self, holder: &Holder, owner: &Owner, container: &str, interface: &str) -> Result<u64, Failure> {
+        let Answer { fate, because, .. } = self.fate(holder, owner, Event::Removed(interface.to_owned())).await;
+        let meant = Release {
+            uid: holder.uid.clone(),
+            interface: Some(interface.to_owned()),
+            container: Some(container.to_owned()),
+        };
+        match fate {
+            Fate::Keep => {
+                self.metrics.kept.inc();
+                if let Some(because) = because.filter(|_| !container.is_empty()) {
+                    let attachment = Attachment { container: container.into(), interface: interface.into() };
+                    self.lingering.note(attachment, holder, because);
+                }
+                Ok(0)
+            }
+            Fate::ReleaseAfter(time) if !time.is_zero() => {
+                self.metrics.kept.inc();
+                self.ledger.retain(meant, SystemTime::now() + time).await?;
+                Ok(0)
+            }
+            Fate::Release | Fate::ReleaseAfter(_) => {
+                let freed = self.ledger.release(meant).await?;
+                for lease in &freed {
+                    info!(address = %lease.address, pool = lease.pool, interface, pod = %holder, container, "released");
+                }
+                Ok(freed.len() as u64)
             }
         }
-        Ok(count)
     }
 
-    /// Takes addresses that another host answers for from the pod and keeps them back for a while. Without conflicts,
-    /// frees all that the sandbox holds.
+    /// Takes addresses that another host answers for from the pod and keeps them back for a while, unless it keeps what it
+    /// has. Without conflicts, frees all that the sandbox holds.
     ///
     /// # Errors
-    /// The request lacks the sandbox, releasing conflicting addresses is switched off, or the ledger cannot be written.
+    /// The request lacks the sandbox, the pod keeps the addresses, or the ledger cannot be written.
     pub(crate) async fn release_conflicting(&self, args: IpamBatchDelArgs) -> Result<(), Failure> {
-        if args.container_id.is_empty() {
+        let container = &args.container_id;
+        if container.is_empty() {
             return Err(Failure::new(ErrorCode::BadRequest, "the request lacks containerID"));
         }
         if args.is_release_conflict_ips && !self.release_conflicts {
@@ -97,24 +140,32 @@ impl Agent {
                 "forbid releasing IPs for stateless workload: SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS is false";
             return Err(Failure::new(ErrorCode::ForbiddenStateless, message));
         }
-        let held = self.ledger.held_by_container(&args.container_id, None).await?;
+        let held = self.ledger.held_by_container(container, None).await?;
         if args.conflicts.is_empty() {
-            return self.release_held(&args.container_id, held).await.map(drop);
+            return self.part_all(container, &held).await.map(drop);
+        }
+        let conflict = |allocation: &Allocation| {
+            args.conflicts.iter().find(|conflict| conflict.address == allocation.lease.address)
+        };
+        let contested: Vec<_> = held.iter().filter_map(|held| Some((held, conflict(held)?))).collect();
+        let Some((first, _)) = contested.first() else { return Ok(()) };
+        let addresses = contested.iter().map(|(held, _)| conv::address(held.lease.address)).collect();
+        let Answer { fate, message, .. } = self.fate(&first.holder, &first.owner, Event::Conflict(addresses)).await;
+        if fate != Fate::Release {
+            let message = format!("forbid releasing IPs for stateful workload: {message}");
+            return Err(Failure::new(ErrorCode::ForbiddenStateful, message));
         }
         let until = SystemTime::now() + Duration::from_secs(self.config.conflict_quarantine_seconds);
-        for conflict in &args.conflicts {
-            let holder = held.iter().find(|allocation| allocation.lease.address == conflict.address);
-            let Some(holder) = holder.map(|allocation| &allocation.holder) else { continue };
+        for (allocation, conflict) in contested {
+            let Allocation { holder, lease, .. } = allocation.as_ref();
             let reason = format!("answered by {}", conflict.mac);
-            let quarantine = Quarantine {
-                uid: holder.uid.clone(),
-                addresses: vec![conflict.address],
-                until,
-                reason: reason.clone(),
-            };
-            self.ledger.quarantine(quarantine).await?;
+            let addresses = vec![lease.address];
+            self.ledger.quarantine(Quarantine { uid: holder.uid.clone(), addresses, until, reason }).await?;
             self.metrics.conflicts.inc();
-            info!(address = %conflict.address, mac = conflict.mac, pod = %holder, "conflict: in quarantine");
+            info!(address = %lease.address, mac = conflict.mac, pod = %holder, "conflict: in quarantine");
+            // The other family's too: an interface is served as a whole.
+            let (uid, interface) = (holder.uid.clone(), Some(lease.interface.clone()));
+            self.ledger.release(Release { uid, interface, container: Some(container.clone()) }).await?;
         }
         Ok(())
     }
@@ -141,7 +192,7 @@ impl Agent {
         }
         let mut released = 0;
         for attachment in stale {
-            released += self.release_attachment(&attachment.container_id, &attachment.if_name).await?;
+            released += self.release_attachment(&attachment.container_id, &attachment.if_name).await?.freed;
         }
         Ok(IpamGcResponse { released })
     }

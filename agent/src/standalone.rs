@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
+use spiderpool_runtime::types::PodState;
 use spiderpool_runtime::{HostConfig, PolicyFolder, PolicyHost};
-use spiderpool_storage::catalog::{Catalog, CatalogFolder, Pods};
+use spiderpool_storage::catalog::{Catalog, CatalogFolder, Controllers, Pods};
 use spiderpool_storage::{BoxFuture, Holder, LocalLedger};
 use tracing::{info, warn};
 
@@ -12,12 +13,15 @@ use crate::admission::PolicyAdmission;
 use crate::agent::Agent;
 use crate::args::StandaloneArgs;
 use crate::config::Config;
+use crate::departure::{self, Seen};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
+use crate::lingering::Lingering;
 use crate::metrics::Metrics;
 use crate::pod::{Asker, Claim};
 use crate::serve::{self, Doors, Remedy};
+use crate::stateful::Kinds;
 use crate::surroundings::Surroundings;
 use crate::view;
 
@@ -35,8 +39,9 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let metrics = Metrics::new(&mut registry);
 
     let ledger = Arc::new(LocalLedger::open(&args.data)?);
-    let policies =
-        PolicyHost::open(HostConfig::new(args.builtin.folder(), args.data.join("policies"), args.builtin.compiler()))?;
+    let kinds = Kinds::of(&config);
+    let host = HostConfig::new(args.builtin.folder(), args.data.join("policies"), args.builtin.compiler());
+    let policies = PolicyHost::open(HostConfig { retention: kinds.settings(), ..host })?;
     policies.register_metrics(&mut registry);
     let _folder = PolicyFolder::watch(policies.clone(), &args.policies())?;
     let admission = PolicyAdmission { policies: policies.clone(), ledger: ledger.clone(), config: config.clone() };
@@ -47,7 +52,7 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
     let agent = Arc::new(Agent {
         ledger,
         policies,
-        surroundings: Box::new(Machine(folder.pods())),
+        surroundings: Box::new(Machine { pods: folder.pods(), controllers: folder.controllers() }),
         view,
         config,
         node: args.node_name(),
@@ -57,6 +62,8 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
         metrics,
         registry,
         in_flight: InFlight::default(),
+        lingering: Lingering::default(),
+        kinds,
     });
     info!(node = agent.node, status = agent.status().reason, "serving");
     gate.open(agent);
@@ -66,18 +73,32 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
 }
 
 /// One machine: pods are known as far as there are manifests of them.
-struct Machine(Arc<dyn Pods>);
+struct Machine {
+    pods: Arc<dyn Pods>,
+    controllers: Arc<dyn Controllers>,
+}
 
 impl Surroundings for Machine {
     /// The uid of the request wins over the manifest's, which may be that of an earlier pod of the name. Where neither
     /// tells it, the sandbox stands for the pod.
     fn asker<'a>(&'a self, claim: Claim<'a>, catalog: &'a Catalog) -> BoxFuture<'a, Result<Asker, Failure>> {
         Box::pin(async move {
-            let known = self.0.find(claim.namespace, claim.name, claim.uid).await?.unwrap_or_default();
+            let known = self.pods.find(claim.namespace, claim.name, claim.uid).await?.unwrap_or_default();
             let told = known.uid.clone();
             let uid = [claim.uid, &told, claim.container].into_iter().find(|uid| !uid.is_empty()).unwrap_or_default();
             Asker::new(claim, uid, known, catalog)
         })
+    }
+
+    /// A manifest tells what somebody wants, not what is: a pod is not alive because it has one.
+    fn seen(&self, namespace: &str, name: &str, uid: &str) -> Seen {
+        let pod = self.pods.seen(namespace, name, uid);
+        let state = pod.as_ref().and_then(|pod| pod.dead).map_or(PodState::Unknown, departure::state_of_dead);
+        Seen { pod, state }
+    }
+
+    fn controllers(&self) -> &dyn Controllers {
+        self.controllers.as_ref()
     }
 
     /// The log has it, and there is nobody else.

@@ -77,6 +77,20 @@ impl<'a> Site<'a> {
         Ok(held.map(|(address, record)| (address.clone(), uid(record).unwrap())).collect())
     }
 
+    /// Has a pod deleted and its sandbox removed; its addresses are free then.
+    async fn end(&self, pod: &Pod) -> Result<()> {
+        self.cluster.kubectl(&["delete", "pod", &pod.name, "--namespace", &self.namespace, "--wait=false"]).await?;
+        self.plugin.del(pod);
+        let begun = Instant::now();
+        while self.node.allocations().iter().any(|row| row.pod_uid == pod.uid) {
+            if begun.elapsed() > PATIENCE {
+                bail!("{} holds addresses after {PATIENCE:?}. The agent said:\n{}", pod.name, self.node.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until there is, or is not, an endpoint of that name; answers with it.
     async fn endpoint(&self, name: &str, there: bool) -> Result<Value> {
         let begun = Instant::now();
@@ -150,7 +164,7 @@ async fn an_add_takes_an_address_of_the_pool_that_the_pod_names_and_del_frees_it
     assert_eq!(endpoint["metadata"]["ownerReferences"][0]["uid"], web.uid.as_str(), "{endpoint}");
 
     assert_eq!(site.plugin.add(&web).addresses(), ["10.61.0.10/24"], "again the same");
-    site.plugin.del(&web);
+    site.end(&web).await?;
     site.plugin.del(&web);
     assert_eq!(site.held("add-del").await?, []);
     site.endpoint("web-0", false).await?;
@@ -207,11 +221,11 @@ async fn a_pod_without_room_hears_it_and_is_served_when_there_is_some() -> Resul
     let event = site.event("second").await?;
     assert_eq!(event["reason"], "AddressesExhausted", "{event}");
     // Another node takes the room that comes back and gives it back again: this one has to look for itself.
-    site.plugin.del(&first);
+    site.end(&first).await?;
     let third = other.pod("third", "exhausted").await?;
     assert_eq!(other.plugin.add(&third).addresses(), ["10.63.0.10/24"]);
     assert!(!site.plugin.add(&second).ok);
-    other.plugin.del(&third);
+    other.end(&third).await?;
     assert_eq!(site.plugin.add(&second).addresses(), ["10.63.0.10/24"]);
     Ok(())
 }
@@ -238,7 +252,7 @@ async fn a_restarted_agent_knows_its_addresses_however_it_ended() -> Result<()> 
     }
     site.node.kill();
     site.node.run();
-    site.plugin.del(&web);
+    site.end(&web).await?;
     assert_eq!(site.held("restarted").await?, []);
     site.endpoint("web-0", false).await?;
     Ok(())
@@ -253,6 +267,9 @@ async fn without_its_api_server_the_agent_says_so_soon_and_works_again_afterward
     let (held, waiting) = (site.pod("held", "alone").await?, site.pod("waiting", "alone").await?);
     let _ = site.plugin.add(&held).addresses();
 
+    cluster.kubectl(&["delete", "pod", "held", "--namespace", &site.namespace, "--wait=false"]).await?;
+    // A pod that lives, as far as the agent has heard, would keep its address, and no write would fail.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     cluster.apiserver.kill()?;
     let (code, text) = timed(|| site.plugin.add(&waiting)).error();
     assert!(code == 11 && text.contains("API server"), "{code} {text}");
@@ -293,7 +310,7 @@ async fn without_its_api_server_the_agent_says_so_soon_and_works_again_afterward
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(site.plugin.add(&waiting).addresses().len(), 1);
-    site.plugin.del(&held);
+    site.end(&held).await?;
     let left: Vec<String> = site.held("alone").await?.into_iter().map(|(_, uid)| uid).collect();
     assert_eq!(left, [waiting.uid]);
     Ok(())
@@ -317,10 +334,10 @@ async fn settings_come_from_conf_yml_and_the_environment() -> Result<()> {
     node.set("SPIDERPOOL_POD_NAME", Some("agent"));
     node.set("SPIDERPOOL_GOPS_LISTEN_PORT", Some("5712"));
     node.set("SPIDERPOOL_ENABLED_METRIC", Some("false"));
-    node.configure("enableStatefulSet: true\nenableIPv6: false\nenableIPConflictDetection: true\nenableOther: 1\n");
+    node.configure("enableAutoPoolForApplication: true\nenableIPv6: false\nenableIPConflictDetection: true\nenableOther: 1\n");
     node.run();
     let log = node.log();
-    for note in ["enableStatefulSet", "enableOther", "SPIDERPOOL_GOPS_LISTEN_PORT"] {
+    for note in ["enableAutoPoolForApplication", "enableOther", "SPIDERPOOL_GOPS_LISTEN_PORT"] {
         assert_eq!(log.lines().filter(|line| line.contains(note)).count(), 1, "{note}:\n{log}");
     }
     assert!(log.contains("metrics=nowhere"), "{log}");
@@ -376,7 +393,7 @@ async fn nodes_never_share_an_address() -> Result<()> {
     let uids: BTreeSet<String> = one.held("shared").await?.into_iter().map(|(_, uid)| uid).collect();
     assert_eq!(uids, pods.iter().map(|(_, pod)| pod.uid.clone()).collect());
     for (site, pod) in &pods {
-        site.plugin.del(pod);
+        site.end(pod).await?;
     }
     assert_eq!(one.held("shared").await?, []);
     Ok(())

@@ -31,7 +31,7 @@ async fn every_pod_of_a_storm_is_served_at_its_first_call() -> Result<()> {
     let again = storm.adds(ONCE).join();
     none_failed(&again)?;
     storm.verify(&again).await?;
-    let dels = storm.dels(&adds, ONCE).join();
+    let dels = storm.dels(&adds, ONCE).await?.join();
     none_failed(&dels)?;
     storm.verify_empty().await
 }
@@ -47,7 +47,7 @@ async fn the_status_of_the_pool_follows_a_storm_until_the_pool_can_go() -> Resul
     let adds = storm.adds(ONCE).join();
     storm.status_tells(&adds.answers, PROMISED).await?;
     none_failed(&adds)?;
-    none_failed(&storm.dels(&adds, ONCE).join())?;
+    none_failed(&storm.dels(&adds, ONCE).await?.join())?;
     storm.status_tells(&[], PROMISED).await?;
     storm.delete_pool(PROMISED).await?;
     ensure!(controller.stop(), "the controller did not stop well");
@@ -75,7 +75,7 @@ async fn agents_may_end_in_the_middle_of_anything() -> Result<()> {
     }
     let adds = adds.join();
     storm.verify(&adds).await?;
-    let dels = storm.dels(&adds, PATIENCE);
+    let dels = storm.dels(&adds, PATIENCE).await?;
     while !dels.is_over() {
         kill(&mut storm);
     }
@@ -92,7 +92,7 @@ async fn api_server_and_etcd_may_end_in_the_middle_of_anything() -> Result<()> {
     let adds = adds.join();
     cluster.ready().await?;
     storm.verify(&adds).await?;
-    let dels = storm.dels(&adds, PATIENCE);
+    let dels = storm.dels(&adds, PATIENCE).await?;
     outages(&cluster, &dels).await?;
     let _ = dels.join();
     cluster.ready().await?;
@@ -122,7 +122,7 @@ async fn a_slow_api_server_and_lost_replies_double_nothing() -> Result<()> {
     trouble(&proxy, &adds).await;
     let adds = adds.join();
     storm.verify(&adds).await?;
-    let dels = storm.dels(&adds, PATIENCE);
+    let dels = storm.dels(&adds, PATIENCE).await?;
     trouble(&proxy, &dels).await;
     let _ = dels.join();
     storm.verify_empty().await

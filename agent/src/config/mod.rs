@@ -13,6 +13,8 @@ use thiserror::Error;
 
 use sections::{AgentSection, IaasNetworkProvider, PodResourceInject};
 
+pub(crate) use sections::StatefulController;
+
 /// What the installation is configured to do. Keys, types and meanings are those of Spiderpool's `conf.yml`. Keys that
 /// are not served are read all the same, so that a slip of the pen is found; [`Config::read`] says which they are.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,11 +41,13 @@ pub(crate) struct Config {
     pub tune_sysctl_config: bool,
     /// Ours: how long an address that somebody else uses is kept from being given, in seconds.
     pub conflict_quarantine_seconds: u64,
-    /// Not served: addresses of StatefulSets stay with the pods' names.
-    enable_stateful_set: bool,
-    /// Not served: addresses of virtual machines stay with the machines' names.
+    /// Addresses of StatefulSets stay with the pods' names.
+    pub enable_stateful_set: bool,
+    /// Addresses of virtual machines stay with the machines' names.
     #[serde(rename = "enableKubevirtStaticIP")]
-    enable_kubevirt_static_ip: bool,
+    pub enable_kubevirt_static_ip: bool,
+    /// Ours: further controllers whose pods' addresses stay with the pods' names, for as long as the controllers exist.
+    pub stateful_controllers: Vec<StatefulController>,
     /// Not served: pools are made for applications.
     enable_auto_pool_for_application: bool,
     /// Not served.
@@ -76,8 +80,9 @@ impl Default for Config {
             // Long enough that a crash-looping pod (back-off: at most 5 minutes) gets another address each time,
             // short enough that a mistaken neighbour does not cost the pool an address for the day.
             conflict_quarantine_seconds: 600,
-            enable_stateful_set: false,
-            enable_kubevirt_static_ip: false,
+            enable_stateful_set: true,
+            enable_kubevirt_static_ip: true,
+            stateful_controllers: Vec::new(),
             enable_auto_pool_for_application: false,
             iaas_network_provider: IaasNetworkProvider::default(),
             agent: AgentSection::default(),

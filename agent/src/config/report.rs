@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use super::Config;
 
 /// Every key that Spiderpool's chart or documents know, and ours.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "agent",
     "clusterSubnetAutoPoolDefaultRedundantIPNumber",
     "clusterSubnetDefaultFlexibleIPNumber",
@@ -25,6 +25,7 @@ const KEYS: [&str; 18] = [
     "iaasNetworkProvider",
     "ipamUnixSocketPath",
     "podResourceInject",
+    "statefulControllers",
     "tuneSysctlConfig",
 ];
 
@@ -32,14 +33,6 @@ impl Config {
     /// What is switched on and not served.
     pub(super) fn unserved(&self) -> Vec<String> {
         let asked = [
-            (
-                self.enable_stateful_set,
-                "enableStatefulSet: true is not served yet: a pod of a StatefulSet that is made again gets another address",
-            ),
-            (
-                self.enable_kubevirt_static_ip,
-                "enableKubevirtStaticIP: true is not served yet: a virtual machine that starts again gets another address",
-            ),
             (
                 self.enable_auto_pool_for_application,
                 "enableAutoPoolForApplication: true is not served yet: no pools are made for applications",

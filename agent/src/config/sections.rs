@@ -1,10 +1,20 @@
-//! Parts of `conf.yml` that the agent reads, so that a slip of the pen is found, and does not act on.
+//! Parts of `conf.yml`; most the agent reads, so that a slip of the pen is found, and does not act on.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::duration;
+
+/// A kind of controller, both parts as in its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct StatefulController {
+    /// For instance `apps.kruise.io/v1beta1`.
+    pub(crate) api_version: String,
+    /// For instance `StatefulSet`.
+    pub(crate) kind: String,
+}
 
 /// Injection of resources into pods, by the controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

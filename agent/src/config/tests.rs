@@ -46,7 +46,7 @@ fn the_charts_file_is_read_and_what_is_not_served_is_named() {
     assert!(config.enable_ip_conflict_detection && !config.enable_gateway_detection && config.tune_sysctl_config);
     assert_eq!(config.socket(), Path::new("/var/run/spidernet/spiderpool.sock"));
     let named: Vec<&str> = notes.iter().filter_map(|note| note.split(':').next()).collect();
-    assert_eq!(named, ["enableStatefulSet", "enableKubevirtStaticIP", "enableAutoPoolForApplication"]);
+    assert_eq!(named, ["enableAutoPoolForApplication"]);
 }
 
 #[test]
@@ -76,6 +76,7 @@ fn mistakes_are_told_with_key_and_line() {
         ("enableIPv4: true\nenableIPv6: perhaps\n", "enableIPv6", "line 2"),
         ("\n\ntuneSysctlConfig: [1]\n", "tuneSysctlConfig", "line 3"),
         ("conflictQuarantineSeconds: -1\n", "conflictQuarantineSeconds", "line 1"),
+        ("statefulControllers:\n- {kind: StatefulSet}\n", "statefulControllers[0]", "apiVersion"),
         ("podResourceInject:\n  enabled: 3\n", "podResourceInject.enabled", "line 2"),
         ("iaasNetworkProvider:\n  httpRequestTimeout: soon\n", "httpRequestTimeout", "line 2"),
         ("iaasNetworkProvider:\n  httpRequestTimeout: 3m\n", "httpRequestTimeout", "between 0s and 100s"),

@@ -1,11 +1,15 @@
 //! The cluster around an agent: pods are objects, and people look at them there.
 
-use spiderpool_storage::catalog::{Catalog, KnownPod};
+use std::sync::Arc;
+
+use spiderpool_runtime::types::PodState;
+use spiderpool_storage::catalog::{Catalog, Controllers, KnownPod, Pods};
 use spiderpool_storage::kube::ClusterCatalog;
 use spiderpool_storage::{BoxFuture, Holder};
 use spiderpool_wire::ErrorCode;
 
 use super::api_server::ApiServer;
+use crate::departure::{self, Seen};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::pod::{Asker, Claim};
@@ -17,6 +21,8 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Where pods of a cluster are known.
 pub(super) struct Cluster {
     pub(super) catalog: ClusterCatalog,
+    pub(super) pods: Arc<dyn Pods>,
+    pub(super) controllers: Arc<dyn Controllers>,
     pub(super) server: ApiServer,
     pub(super) events: Events,
     /// The node that the agent serves.
@@ -37,6 +43,21 @@ impl Surroundings for Cluster {
         })
     }
 
+    /// Of a pod that is not seen, one that is gone and one that is too new for the watch look alike.
+    fn seen(&self, namespace: &str, name: &str, uid: &str) -> Seen {
+        let pod = self.pods.seen(namespace, name, uid);
+        let state = match &pod {
+            None => PodState::Unknown,
+            Some(KnownPod { dead: None, .. }) => PodState::Alive,
+            Some(KnownPod { dead: Some(dead), .. }) => departure::state_of_dead(*dead),
+        };
+        Seen { pod, state }
+    }
+
+    fn controllers(&self) -> &dyn Controllers {
+        self.controllers.as_ref()
+    }
+
     fn refused(&self, pod: &Holder, failure: &Failure) {
         self.events.refused(pod, failure);
     }
@@ -52,13 +73,12 @@ impl Surroundings for Cluster {
 impl Cluster {
     async fn find(&self, claim: Claim<'_>) -> Result<KnownPod, Failure> {
         let Claim { namespace, name, uid, .. } = claim;
-        let pods = self.catalog.pods();
-        if let Some(known) = pods.find(namespace, name, uid).await? {
+        if let Some(known) = self.pods.find(namespace, name, uid).await? {
             return Ok(known);
         }
         // The kubelet calls a static pod by the digest of its file; its object has a uid of its own.
         let mirror = |known: &KnownPod| known.annotations.get(MIRROR).is_some_and(|digest| digest == uid);
-        if let Some(known) = pods.find(namespace, name, "").await?.filter(mirror) {
+        if let Some(known) = self.pods.find(namespace, name, "").await?.filter(mirror) {
             return Ok(known);
         }
         let which = if uid.is_empty() { String::new() } else { format!(" with the uid {uid}") };

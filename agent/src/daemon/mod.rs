@@ -6,7 +6,9 @@
 //! ```
 //!
 //! The agent's role needs, beside what the catalog and the ledger need (`spiderpool_storage::kube`): `create` and `patch`
-//! for `events` of the group `events.k8s.io`, and `get` for the path `/readyz`.
+//! for `events` of the group `events.k8s.io`, `get` for the path `/readyz`, and `get` for the controllers whose pods keep
+//! addresses: `statefulsets`; of KubeVirt `virtualmachineinstances`, `virtualmachines` and
+//! `virtualmachineinstancemigrations`; what `statefulControllers` lists. What it may not get counts as unknown.
 
 mod api_server;
 mod backlog;
@@ -36,8 +38,10 @@ use crate::environment::Environment;
 use crate::events::Events;
 use crate::gate::Gate;
 use crate::in_flight::InFlight;
+use crate::lingering::Lingering;
 use crate::metrics::Metrics;
 use crate::serve::{self, Doors, Remedy};
+use crate::stateful::Kinds;
 use crate::{sysctl, view};
 
 /// How long records of endpoints that are behind may hold up the agent's end. What is left is made good by the next
@@ -98,7 +102,10 @@ async fn open(
     let server = ApiServer::find().await?;
     let folder = args.policies();
     let (cache, builtin) = (args.policy_cache, args.builtin);
-    let load = move || PolicyHost::open(HostConfig::new(builtin.folder(), cache, builtin.compiler()));
+    let kinds = Kinds::of(&config);
+    let host = HostConfig::new(builtin.folder(), cache, builtin.compiler());
+    let host = HostConfig { retention: kinds.settings(), ..host };
+    let load = move || PolicyHost::open(host);
     let policies = tokio::task::spawn_blocking(load).await.context("load policies")??;
     policies.register_metrics(&mut registry);
 
@@ -115,7 +122,14 @@ async fn open(
         ledger: ledger.clone(),
         policies,
         view: view::follow(catalog.subscribe(), gate.stop.clone()),
-        surroundings: Box::new(Cluster { catalog, server, events, node: environment.node.clone() }),
+        surroundings: Box::new(Cluster {
+            pods: catalog.pods(),
+            controllers: catalog.controllers(),
+            catalog,
+            server,
+            events,
+            node: environment.node.clone(),
+        }),
         config,
         node: environment.node,
         install_namespace: environment.namespace,
@@ -124,7 +138,10 @@ async fn open(
         metrics,
         registry,
         in_flight: InFlight::default(),
+        lingering: Lingering::default(),
+        kinds,
     });
+    tokio::spawn(Arc::clone(&agent).follow_lingering(gate.stop.clone()));
     info!(node = agent.node, pod = environment.pod, status = agent.status().reason, "serving");
     gate.open(agent);
     Ok(ledger)

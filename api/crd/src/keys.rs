@@ -45,10 +45,11 @@ pub const ANNOTATION_NETWORK_RESOURCE_INJECT: &str = "cni.spidernet.io/network-r
 /// Set by KubeVirt on the pod that a virtual machine migrates to; it shares the address of the old one.
 pub const ANNOTATION_KUBEVIRT_MIGRATION: &str = "kubevirt.io/migrationJobName";
 
-// === Annotations of controllers above pods ===
+// === Annotations of pods and of controllers above them ===
 
 /// For how long addresses of a pod outlive it, unless another rule keeps them: a duration such as `30s`, `10m`, `24h` or
-/// `7d`. Of several controllers above a pod the nearest with the annotation counts.
+/// `7d`. The pod's own counts, else that of the nearest controller with the annotation. The agent looks at controllers only
+/// whose pods come back under their names.
 pub const ANNOTATION_RETAIN: &str = "ipam.spidernet.io/retain";
 
 // === Annotations of namespaces ===

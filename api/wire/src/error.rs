@@ -41,6 +41,8 @@ pub enum ErrorCode {
     Unavailable,
     /// Addresses of a stateless workload that conflict stay with it: releasing them is switched off.
     ForbiddenStateless,
+    /// Addresses of a stateful workload that conflict stay with it: it keeps what it has.
+    ForbiddenStateful,
     /// Something broke; may work later.
     Internal,
 }
@@ -59,6 +61,7 @@ impl ErrorCode {
             Self::Exhausted => "exhausted",
             Self::Unavailable => "unavailable",
             Self::ForbiddenStateless => "forbidden-stateless",
+            Self::ForbiddenStateful => "forbidden-stateful",
             Self::Internal => "internal",
         }
     }
@@ -73,6 +76,7 @@ impl ErrorCode {
             Self::Exhausted,
             Self::Unavailable,
             Self::ForbiddenStateless,
+            Self::ForbiddenStateful,
         ];
         said.into_iter().find(|code| value == Some(code.as_str().as_bytes())).unwrap_or(Self::Internal)
     }
@@ -92,7 +96,8 @@ mod tests {
 
     #[test]
     fn codes_survive_the_wire_and_unknown_ones_are_internal() {
-        for code in [ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::Refused, ErrorCode::ForbiddenStateless] {
+        let stateful = ErrorCode::ForbiddenStateful;
+        for code in [ErrorCode::BadRequest, ErrorCode::NotFound, ErrorCode::ForbiddenStateless, stateful] {
             assert_eq!(ErrorCode::parse(Some(code.as_str().as_bytes())), code);
         }
         assert_eq!(ErrorCode::parse(None), ErrorCode::Internal);

@@ -54,7 +54,10 @@ impl Call<'_> {
         if !conflicts.is_empty() {
             match self.report(sandbox, netns, conflicts) {
                 Ok(()) => error.details.insert_str(0, "the next attempt gets another address; "),
-                Err(AgentError::Said { code: ErrorCode::ForbiddenStateless, message }) => {
+                Err(AgentError::Said {
+                    code: ErrorCode::ForbiddenStateless | ErrorCode::ForbiddenStateful,
+                    message,
+                }) => {
                     error.details.insert_str(0, &format!("the pod keeps the address ({message}); "));
                     return error;
                 }

@@ -235,7 +235,7 @@ fn said(code: ErrorCode) -> Code {
     match code {
         ErrorCode::BadRequest => Code::BadRequest,
         ErrorCode::NotFound => Code::NotFound,
-        ErrorCode::Refused | ErrorCode::ForbiddenStateless => Code::Refused,
+        ErrorCode::Refused | ErrorCode::ForbiddenStateless | ErrorCode::ForbiddenStateful => Code::Refused,
         ErrorCode::Exhausted => Code::Exhausted,
         ErrorCode::Unavailable => Code::TryAgainLater,
         ErrorCode::Internal => Code::Internal,

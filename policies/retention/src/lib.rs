@@ -1,11 +1,11 @@
 //! The built-in retention policy: pods that come back under their own name keep their addresses, others give them back,
-//! at once or after the time that a controller above them asks for.
+//! at once or after the time that they or a controller above them ask for.
 //!
 //! ```text
 //! keep ─ the pod lives on                      keep
 //!      ├ stateful: a controller wants the pod  keep
 //!      ├ conflict                              release
-//!      ├ retain: a controller is annotated     release-after
+//!      ├ retain: pod or controller annotated    release-after
 //!      └ otherwise                             release
 //! ```
 
@@ -63,7 +63,12 @@ pub fn keep(config: &Config, holder: &Holder, event: &Event) -> Decision {
     if matches!(event, Event::Conflict(_)) {
         return decision(Fate::Release, format!("another host answers for the address, and {released}"));
     }
-    match retain::time(&holder.owners) {
+    // Of a pod that is gone little is known; the one that comes in its place is made of the same template.
+    let annotations = match event {
+        Event::Returned(next) => &next.annotations,
+        _ => &holder.context.pod.annotations,
+    };
+    match retain::time(annotations, &holder.owners) {
         Some(Ok((milliseconds, why))) => decision(Fate::ReleaseAfter(milliseconds), why),
         Some(Err(problem)) => decision(Fate::Release, format!("{released}; {problem}")),
         None => decision(Fate::Release, released),

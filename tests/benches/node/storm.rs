@@ -76,7 +76,7 @@ async fn storm(cluster: &Cluster, size: Size, held: usize) -> Result<Outcome> {
     let after = [cluster.apiserver.usage()?, cluster.etcd.usage()?, storm.usage()?];
     let requests = cluster.requests().await? - &requests;
     storm.verify(&adds).await?;
-    let dels = storm.dels(&adds, ONCE).join();
+    let dels = storm.dels(&adds, ONCE).await?.join();
     ensure!(dels.failures.is_empty(), "DEL: {:?}", dels.failures.first());
     storm.verify_empty().await?;
     let Calls { times, failures, took, .. } = adds;

@@ -3,9 +3,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Pod as PodObject;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+
 use super::Storm;
 use crate::{Answer, Plugin, Pod};
 
+/// How long news of pods may be on their way.
+const HEARD: Duration = Duration::from_secs(1);
 /// How long a runtime waits before it tries anew for a pod whose call failed.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -48,14 +55,21 @@ impl Storm {
         self.begin("ADD", self.pods.clone(), patience)
     }
 
-    /// Begins a DEL for every pod that was answered. One that fails is made again for as long as `patience`.
-    #[must_use]
-    pub fn dels(&self, adds: &Calls, patience: Duration) -> Running {
+    /// Has all pods deleted, and begins a DEL for every one that was answered. One that fails is made again for as long as
+    /// `patience`.
+    ///
+    /// # Errors
+    /// The API server does not take the deletion.
+    pub async fn dels(&self, adds: &Calls, patience: Duration) -> Result<Running> {
+        let pods: Api<PodObject> = Api::namespaced(self.client.clone(), &self.namespace);
+        pods.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+        // A kubelet acts on what it has seen, and so does the agent: a pod that lives keeps its address.
+        tokio::time::sleep(HEARD).await;
         let mut pods = vec![Vec::new(); self.nodes.len()];
         for Answered { node, pod, .. } in &adds.answers {
             pods[*node].push(pod.clone());
         }
-        self.begin("DEL", pods, patience)
+        Ok(self.begin("DEL", pods, patience))
     }
 
     fn begin(&self, verb: &'static str, pods: Vec<Vec<Pod>>, patience: Duration) -> Running {

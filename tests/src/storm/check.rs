@@ -11,7 +11,7 @@ use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderEndpoint, SpiderIPBlock, Sp
 
 use super::calls::Answered;
 use super::fill::ELSEWHERE;
-use super::{Calls, Storm};
+use super::{Calls, PATIENCE, Storm};
 use crate::Pod;
 
 /// Addresses by the uids of their pods.
@@ -35,11 +35,15 @@ impl Storm {
         same("SpiderEndpoints", &self.records().await?, &answered)
     }
 
-    /// Nothing is left of any pod, in the ledger and in records.
+    /// Nothing is left of any pod, in the ledger and in records; at the latest a minute after the last call.
     ///
     /// # Errors
     /// Something is; what.
     pub async fn verify_empty(&self) -> Result<()> {
+        let begun = Instant::now();
+        while !self.ledger().await?.is_empty() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         same("ledger", &self.ledger().await?, &Held::new())?;
         self.caught_up()?;
         same("SpiderEndpoints", &self.records().await?, &Held::new())

@@ -9,6 +9,7 @@ mod assignment;
 mod detection;
 mod interfaces;
 mod pools;
+mod retention;
 mod table;
 
 use spiderpool_tests::{Host, Plugin, Pod};
