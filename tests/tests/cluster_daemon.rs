@@ -334,7 +334,9 @@ async fn settings_come_from_conf_yml_and_the_environment() -> Result<()> {
     node.set("SPIDERPOOL_POD_NAME", Some("agent"));
     node.set("SPIDERPOOL_GOPS_LISTEN_PORT", Some("5712"));
     node.set("SPIDERPOOL_ENABLED_METRIC", Some("false"));
-    node.configure("enableAutoPoolForApplication: true\nenableIPv6: false\nenableIPConflictDetection: true\nenableOther: 1\n");
+    node.configure(
+        "enableAutoPoolForApplication: true\nenableIPv6: false\nenableIPConflictDetection: true\nenableOther: 1\n",
+    );
     node.run();
     let log = node.log();
     for note in ["enableAutoPoolForApplication", "enableOther", "SPIDERPOOL_GOPS_LISTEN_PORT"] {

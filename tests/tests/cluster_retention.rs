@@ -194,8 +194,8 @@ async fn cluster_a_stateful_sets_pod_keeps_its_address_on_another_node() -> Resu
     assert_eq!(Plugin::on(&site.nodes[0]).add(&zero.nic("net1")).addresses(), ["10.81.0.12/24"]);
     let mut zero = zero;
     for node in [0, 1, 0, 1] {
-        let was = site.nodes.iter().position(|node| !node.allocations().is_empty() && {
-            node.allocations().iter().any(|row| row.pod_uid == zero.uid)
+        let was = site.nodes.iter().position(|node| {
+            !node.allocations().is_empty() && { node.allocations().iter().any(|row| row.pod_uid == zero.uid) }
         });
         site.end(&zero, was.unwrap()).await?;
         site.holders(&["web-0", "web-0", "web-1"]).await?;
@@ -268,7 +268,8 @@ async fn cluster_a_pod_that_lives_keeps_its_address_and_leaves_nothing_when_it_e
     let cluster = Cluster::shared().await?;
     let site = Site::new(cluster, "alive", 83, "").await?;
     // Of a controller that keeps nothing: its pods are as good as anybody's.
-    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of", "namespace": site.namespace}});
+    let owner =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of", "namespace": site.namespace}});
     cluster.apply(&owner.to_string()).await?;
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",

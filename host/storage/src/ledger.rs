@@ -64,7 +64,7 @@ pub struct Want {
     /// The family. Pools of the other family are passed over.
     pub family: Family,
     /// The CNI network that asks for the NIC, so that its garbage collection finds it. Empty for a NIC that is reserved
-    /// ahead, before its own network asked; an empty name never replaces one that is recorded.
+    /// ahead, before its own network asked; an empty name never replaces one that the holder's own address has.
     pub network: String,
     /// Whether no default route goes through the pool's gateway. Kept with the lease.
     pub clean_gateway: bool,

@@ -45,8 +45,7 @@ fn inherit(state: &mut State, reservation: &Reservation, want: &Want, known: u64
     left.retain(|left| left.holder.uid != holder.uid && left.serial < known && serves(&left.lease, want));
     left.retain(|left| want.inherits.contains(&left.lease.pool));
     let Some(left) = left.pop() else { return false };
-    let network = if want.network.is_empty() { &left.lease.network } else { &want.network }.clone();
-    let (container, clean_gateway) = (container.clone(), want.clean_gateway);
+    let (container, network, clean_gateway) = (container.clone(), want.network.clone(), want.clean_gateway);
     let lease = Lease { container, network, clean_gateway, ..left.lease.clone() };
     let (holder, node, owner) = (holder.clone(), node.clone(), owner.clone());
     let inherited = Allocation { holder, node, owner, lease, until: None, serial: state.take_serial() };

@@ -11,7 +11,7 @@ use spiderpool_ip::Family;
 use crate::kube::PodRef;
 use crate::{Allocation, Holder, Lease, Owner, PoolSpace, Reservation, Want};
 
-/// What is written when `want` of `reservation` gets an address.
+/// What is written when `want` of `reservation` gets an address, a free one or one that a pod before it left.
 pub(super) fn wanted(reservation: &Reservation, want: &Want, node: &str) -> BlockAllocation {
     let Reservation { holder, container, owner, .. } = reservation;
     BlockAllocation {
@@ -26,12 +26,6 @@ pub(super) fn wanted(reservation: &Reservation, want: &Want, node: &str) -> Bloc
         until: None,
         further: String::new(),
     }
-}
-
-/// What is written when `want` of `reservation` gets what `left` of a pod before it.
-pub(super) fn inherited(left: &str, reservation: &Reservation, want: &Want, node: &str) -> BlockAllocation {
-    let to = wanted(reservation, want, node);
-    if to.network.is_empty() { BlockAllocation { network: left.to_owned(), ..to } } else { to }
 }
 
 /// What is written when what is held follows its pod into the sandbox of `reservation`.

@@ -57,11 +57,11 @@ impl Inheritance {
         }
         let Reservation { holder, .. } = reservation;
         let node = &shared.config.node;
-        let to = |network: &str| entry::inherited(network, reservation, want, node);
+        let to = entry::wanted(reservation, want, node);
 
-        let doubted = shared.memory.lock().doubted_inheritance(&to(""), want.family);
+        let doubted = shared.memory.lock().doubted_inheritance(&to, want.family);
         if let Some((pool, address, left)) = doubted.filter(|(pool, ..)| want.inherits.contains(pool)) {
-            let (uid, to) = (left.pod_uid.clone(), to(&left.network));
+            let (uid, to) = (left.pod_uid.clone(), to.clone());
             let work = Work::Inherit { address, uid, from: None, left: Some(Box::new(left)), to };
             if let Some(taken) = inherit(shared, pool, address, work, deadline).await? {
                 return Ok(Some(taken));
@@ -70,7 +70,7 @@ impl Inheritance {
         let may = |held: &&Arc<Allocation>| serves(&held.lease, want) && want.inherits.contains(&held.lease.pool);
         for held in self.known.iter().filter(may) {
             let (pool, address, left) = (held.lease.pool.clone(), held.lease.address, entry::entry(held));
-            let (uid, to) = (left.pod_uid.clone(), to(&left.network));
+            let (uid, to) = (left.pod_uid.clone(), to.clone());
             let work = Work::Inherit { address, uid, from: Some(left.clone()), left: Some(Box::new(left)), to };
             if let Some(taken) = inherit(shared, pool, address, work, deadline).await? {
                 return Ok(Some(taken));
@@ -88,7 +88,7 @@ impl Inheritance {
             if !asked || *pod_uid == holder.uid || shared.memory.lock().holds(pool, *address, pod_uid) {
                 continue;
             }
-            let (uid, to) = (pod_uid.clone(), to(""));
+            let (uid, to) = (pod_uid.clone(), to.clone());
             let work = Work::Inherit { address: *address, uid, from: None, left: None, to };
             if let Some(taken) = inherit(shared, pool.clone(), *address, work, deadline).await? {
                 return Ok(Some(taken));
