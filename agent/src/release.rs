@@ -72,7 +72,7 @@ impl Agent {
         let was_held = !held.is_empty();
         let mut freed = self.part_all(container, &held).await?;
         let mut left = self.ledger.held_by_container(container, None).await?;
-        left.retain(|allocation| allocation.until.is_none());
+        left.retain(|allocation| allocation.until.is_none() && allocation.lease.interface != interface);
         if left.iter().all(|allocation| allocation.lease.network.is_empty()) {
             freed += self.part_all(container, &left).await?;
         }

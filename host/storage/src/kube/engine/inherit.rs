@@ -16,6 +16,7 @@ use super::entry::{self, serves};
 use super::job::{Outcome, Work};
 use super::request::Taken;
 use super::shared::Shared;
+use crate::kube::RecordedEndpoint;
 use crate::{Allocation, LedgerError, Reservation, Want};
 
 /// What one reservation may inherit.
@@ -77,7 +78,8 @@ impl Inheritance {
             }
         }
         if matches!(self.record, Record::Unread) {
-            self.record = Record::Read(recorded(shared, reservation).await?);
+            let recorded = recorded(shared, &holder.namespace, &holder.pod).await?;
+            self.record = Record::Read(recorded.iter().flat_map(claims).collect());
         }
         let Record::Read(claims) = &self.record else { return Ok(None) };
         for (pool, Claim { address, record }) in claims {
@@ -111,16 +113,18 @@ async fn inherit(
     }
 }
 
-/// What the record of the pod's name tells. One that cannot be read keeps nobody from starting.
-async fn recorded(shared: &Shared, reservation: &Reservation) -> Result<Vec<(String, Claim)>, LedgerError> {
-    let (namespace, pod) = (&reservation.holder.namespace, &reservation.holder.pod);
+/// The record of a pod's name. One that cannot be read keeps nobody from starting.
+pub(super) async fn recorded(
+    shared: &Shared,
+    namespace: &str,
+    pod: &str,
+) -> Result<Option<RecordedEndpoint>, LedgerError> {
     let what = format!("read SpiderEndpoint {namespace}/{pod}");
-    let recorded = match shared.retried(&what, || shared.config.endpoints.get(namespace, pod)).await {
+    match shared.retried(&what, || shared.config.endpoints.get(namespace, pod)).await {
         Err(LedgerError::Cluster(error)) if !error.retry => {
             tracing::warn!(%error, "nothing is inherited from another node");
-            None
+            Ok(None)
         }
-        other => other?,
-    };
-    Ok(recorded.iter().flat_map(claims).collect())
+        other => other,
+    }
 }

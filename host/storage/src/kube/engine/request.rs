@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::adopt::claims;
 use super::entry::{self, serves};
-use super::inherit::Inheritance;
+use super::inherit::{self, Inheritance};
 use super::job::{Outcome, Take, Work};
 use super::memory::pod_ref;
 use super::pick::other_family;
@@ -238,8 +238,7 @@ pub(super) async fn recorded(
     if known.is_some() {
         return Ok(known);
     }
-    let what = format!("read SpiderEndpoint {namespace}/{pod}");
-    let recorded = shared.retried(&what, || shared.config.endpoints.get(&namespace, &pod)).await?;
+    let recorded = inherit::recorded(&shared, &namespace, &pod).await?;
     let spaces = &shared.config.spaces;
     let allocations: Vec<Allocation> = recorded
         .iter()
