@@ -69,8 +69,7 @@ impl Agent {
                 if !self.is_due(&left) {
                     continue;
                 }
-                let Attachment { container, interface } = &attachment;
-                if let Err(failure) = self.release_attachment(container, interface).await {
+                if let Err(failure) = self.release_of(&attachment, &left.holder).await {
                     debug!(pod = %left.holder, "what a DEL left is asked about again later: {}", failure.message);
                     self.lingering.note(attachment, &left.holder, Because::Unseen);
                 }

@@ -35,25 +35,32 @@ impl Agent {
     /// The request lacks the sandbox or the interface, or the ledger cannot be written.
     pub(crate) async fn release(&self, args: IpamDelArgs) -> Result<(), Failure> {
         let started = Instant::now();
-        let result = match self.release_attachment(&args.container_id, &args.if_name).await {
-            Ok(Released { was_held: false, .. }) => self.release_taken_over(&args).await,
-            other => other.map(drop),
-        };
+        let attachment = Attachment { container: args.container_id, interface: args.if_name };
+        let pod = Holder { namespace: args.pod_namespace, pod: args.pod_name, uid: args.pod_uid };
+        let result = self.release_of(&attachment, &pod).await;
         self.metrics.release.count(&result, started.elapsed());
         result
     }
 
+    /// Frees what one interface of one sandbox of a pod holds, unless it stays with the pod.
+    pub(crate) async fn release_of(&self, attachment: &Attachment, pod: &Holder) -> Result<(), Failure> {
+        match self.release_attachment(&attachment.container, &attachment.interface).await? {
+            Released { was_held: true, .. } => Ok(()),
+            Released { was_held: false, .. } => self.release_taken_over(attachment, pod).await,
+        }
+    }
+
     /// Frees what the pod's interface got from Spiderpool, which did not write down for which sandbox: the first DEL that
     /// comes is that sandbox's, because a new sandbox would have asked and be written down.
-    async fn release_taken_over(&self, args: &IpamDelArgs) -> Result<(), Failure> {
+    async fn release_taken_over(&self, attachment: &Attachment, pod: &Holder) -> Result<(), Failure> {
         // By its uid if that is told: the next pod of the name may be served already.
-        let endpoint = match args.pod_uid.as_str() {
-            "" => self.ledger.endpoint(&args.pod_namespace, &args.pod_name).await?,
+        let endpoint = match pod.uid.as_str() {
+            "" => self.ledger.endpoint(&pod.namespace, &pod.pod).await?,
             uid => self.ledger.held_by(uid).await?,
         };
         let Some(Endpoint { holder, owner, leases, .. }) = endpoint else { return Ok(()) };
-        if leases.iter().any(|lease| lease.container.is_empty() && lease.interface == args.if_name) {
-            self.part(&holder, &owner, "", &args.if_name).await?;
+        if leases.iter().any(|lease| lease.container.is_empty() && lease.interface == attachment.interface) {
+            self.part(&holder, &owner, attachment, "").await?;
         }
         Ok(())
     }
@@ -88,25 +95,33 @@ impl Agent {
         }
         let mut freed = 0;
         for ((_, interface), (holder, owner)) in parting {
-            freed += self.part(holder, owner, container, interface).await?;
+            let attachment = Attachment { container: container.into(), interface: interface.clone() };
+            freed += self.part(holder, owner, &attachment, container).await?;
         }
         Ok(freed)
     }
 
-    /// Frees or keeps what an interface of a sandbox holds, as the policy says. How many addresses are free now.
-    async fn part(&self, holder: &Holder, owner: &Owner, container: &str, interface: &str) -> Result<u64, Failure> {
-        let Answer { fate, because, .. } = self.fate(holder, owner, Event::Removed(interface.to_owned())).await;
+    /// Frees or keeps what an interface of a sandbox holds, written down for `container`, as the policy says. How many
+    /// addresses are free now.
+    async fn part(
+        &self,
+        holder: &Holder,
+        owner: &Owner,
+        attachment: &Attachment,
+        container: &str,
+    ) -> Result<u64, Failure> {
+        let interface = &attachment.interface;
+        let Answer { fate, because, .. } = self.fate(holder, owner, Event::Removed(interface.clone())).await;
         let meant = Release {
             uid: holder.uid.clone(),
-            interface: Some(interface.to_owned()),
+            interface: Some(interface.clone()),
             container: Some(container.to_owned()),
         };
         match fate {
             Fate::Keep => {
                 self.metrics.kept.inc();
-                if let Some(because) = because.filter(|_| !container.is_empty()) {
-                    let attachment = Attachment { container: container.into(), interface: interface.into() };
-                    self.lingering.note(attachment, holder, because);
+                if let Some(because) = because {
+                    self.lingering.note(attachment.clone(), holder, because);
                 }
                 Ok(0)
             }

@@ -1,6 +1,6 @@
 //! Agent and controller as pods: by their service accounts, with the role that Spiderpool's chart gives and what
 //! docs/migration.md adds to it.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use spiderpool_cluster::Cluster;
@@ -64,6 +64,9 @@ async fn the_accounts_of_spiderpool_are_enough_with_what_the_migration_adds() ->
     let address = plugin.add(&pod).addresses().pop().and_then(|cidr| cidr.split('/').next()?.parse().ok());
     let front = estate.pools.get_mut("front").context("the pool")?;
     front.holds(address.context("an address")?, &pod)?;
+    estate.delete_pod(&served[0].pod.name).await?;
+    // Until the agent has heard of it, the pod lives and keeps its address.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     plugin.del(&served[0].pod);
     front.forget(&served[0].pod);
     let refused = estate.pod("far", &kind, "elsewhere").await?;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use spiderpool_tests::upgrade::{Estate, Kind, Nic, Tenant};
@@ -18,6 +19,9 @@ const TWICE: &[Nic] = &[("eth0", &["back"]), ("net1", &["back"])];
 pub(crate) const fn kind(name: &'static str, nics: &'static [Nic]) -> Kind {
     Kind { name, stateful: false, nics, exists: true, recorded: true, starting: false }
 }
+
+/// How long news of pods may be on their way.
+const HEARD: Duration = Duration::from_millis(500);
 
 /// Pods stay, and nobody asks about them.
 const QUIET: [Kind; 4] = [kind("dual", DUAL), kind("two", TWO), kind("twice", TWICE), STATEFUL];
@@ -110,13 +114,13 @@ impl Runtime<'_> {
                 vec![]
             }
             name if name.starts_with("ended") => {
-                self.deleted(pod, kind);
                 self.removed(pod);
+                self.deleted(pod, kind);
                 vec![News::Freed(pod.clone())]
             }
             name if name == REPLACED.name => {
-                self.deleted(pod, kind);
                 self.removed(pod);
+                self.deleted(pod, kind);
                 let next = self.created(&pod.name, kind);
                 vec![News::Freed(pod.clone()), self.added(&next, kind)]
             }
@@ -146,6 +150,8 @@ impl Runtime<'_> {
 
     fn removed(&self, pod: &Pod) {
         self.cluster.block_on(self.estate.delete_pod(&pod.name)).unwrap();
+        // Until the agent has heard of it, the pod lives and keeps its address.
+        std::thread::sleep(HEARD);
     }
 }
 
