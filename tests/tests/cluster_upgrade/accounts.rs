@@ -68,7 +68,7 @@ async fn the_accounts_of_spiderpool_are_enough_with_what_the_migration_adds() ->
     // Until the agent has heard of it, the pod lives and keeps its address.
     tokio::time::sleep(Duration::from_millis(500)).await;
     plugin.del(&served[0].pod);
-    front.forget(&served[0].pod);
+    estate.pools.get_mut("front").context("the pool")?.forget(&served[0].pod);
     let refused = estate.pod("far", &kind, "elsewhere").await?;
     ensure!(!plugin.add(&refused).ok, "a pod of another node is served");
     let begun = Instant::now();
