@@ -1,9 +1,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::host::Objects;
 use crate::{Dist, Host, Namespace, Node};
 
 /// A pod as the container runtime names it.
@@ -13,7 +15,8 @@ pub struct Pod {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its uid.
+    /// Its uid. On a cluster the API server makes uids; this one then stands for that of the pod's object, which is made
+    /// by the first ADD if need be.
     pub uid: String,
     /// Its sandbox's id.
     pub container: String,
@@ -87,7 +90,6 @@ impl Answer {
 }
 
 /// The plugin, called as a container runtime calls it.
-#[derive(Debug)]
 pub struct Plugin {
     program: PathBuf,
     path: String,
@@ -96,13 +98,15 @@ pub struct Plugin {
     /// The namespace in which it runs; the machine's own when none.
     node: Option<String>,
     netns: Namespace,
+    /// Where pods are objects, and have the uids of these.
+    objects: Option<Arc<Objects>>,
 }
 
 impl Plugin {
     /// The IPAM plugin of a host, called directly.
     #[must_use]
     pub fn of(host: &Host) -> Self {
-        Self::asking(&host.dist, &host.socket(), &host.path("cni.log"))
+        Self { objects: host.objects(), ..Self::asking(&host.dist, &host.socket(), &host.path("cni.log")) }
     }
 
     /// The IPAM plugin of a node of a cluster, called directly.
@@ -123,7 +127,14 @@ impl Plugin {
             },
         });
         let program = dist.bin("spiderpool");
-        Self { program, path: dist.bins().display().to_string(), config, node: None, netns: Namespace::new() }
+        Self {
+            program,
+            path: dist.bins().display().to_string(),
+            config,
+            node: None,
+            netns: Namespace::new(),
+            objects: None,
+        }
     }
 
     /// Debian's macvlan plugin on a node's uplink, delegating to the host's.
@@ -163,9 +174,10 @@ impl Plugin {
     }
 
     fn begin_in(&self, verb: &str, pod: &Pod, netns: &Namespace) -> Child {
+        let uid = self.objects.as_ref().map_or_else(|| pod.uid.clone(), |objects| objects.uid(pod, verb));
         let args = format!(
-            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
-            pod.namespace, pod.name, pod.container, pod.uid
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={uid}",
+            pod.namespace, pod.name, pod.container
         );
         let netns = netns.path().display().to_string();
         let environment = [

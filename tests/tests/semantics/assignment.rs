@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use spiderpool_tests::manifests::object;
 use spiderpool_tests::{Host, Plugin, Pod};
 
-use super::{IPPOOL, gets, pod, pool, pool6};
+use super::ENGINE;
+use super::case::{IPPOOL, gets, pod, pool, pool6};
 
 /// A pod of a controller gets an address, is seen, and frees it.
 #[track_caller]
@@ -16,7 +17,7 @@ fn comes_and_goes(api_version: &str, kind: &str, name: &str) {
     let metadata = ["namespace: default", &format!("uid: uid-{name}"), &owner];
     let manifests =
         pool("p", 6, &["default: true"]) + &object("Pod", name, &metadata[..if kind == "Pod" { 2 } else { 3 }]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     let web = Pod::named(name);
     assert_eq!(gets(&host, &web), ["10.6.0.10/24"], "{kind}");
     let endpoint = host.endpoint("default", name).unwrap();
@@ -71,7 +72,8 @@ fn e00007_a_pod_with_a_huge_manifest() {
     (0..200).for_each(|n| writeln!(web, "    annotation-{n}: {}", "x".repeat(1000)).unwrap());
     web += "spec:\n  containers:\n  - name: web\n    image: web\n    env:\n";
     (0..500).for_each(|n| writeln!(web, "    - {{name: VARIABLE_{n}, value: {}}}", "y".repeat(100)).unwrap());
-    let host = Host::with(
+    let host = Host::on(
+        ENGINE,
         &(pool("p", 6, &["default: true", "podAffinity: {matchLabels: {label-7.example.com/name-7: value-7}}"]) + &web),
     );
     assert_eq!(gets(&host, &Pod::named("web")), ["10.6.0.10/24"]);
@@ -83,7 +85,7 @@ fn e00009_a_pod_that_names_pools_of_one_family_gets_that_family_alone() {
         + &pool6("v6", 6, &["default: true"])
         + &pod("four", &[(IPPOOL, r#"{"ipv4": ["v4"]}"#)])
         + &pod("six", &[(IPPOOL, r#"{"ipv6": ["v6"]}"#)]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     assert_eq!(gets(&host, &Pod::named("four")), ["10.6.0.10/24"]);
     assert_eq!(gets(&host, &Pod::named("six")), ["fd06::10/64"]);
     assert_eq!(gets(&host, &Pod::named("both")), ["10.6.0.11/24", "fd06::11/64"]);
@@ -91,7 +93,7 @@ fn e00009_a_pod_that_names_pools_of_one_family_gets_that_family_alone() {
 
 #[test]
 fn g00002_pods_of_one_name_in_two_namespaces_have_nothing_to_do_with_each_other() {
-    let host = Host::with(&pool("p", 6, &["default: true"]));
+    let host = Host::on(ENGINE, &pool("p", 6, &["default: true"]));
     let of = |namespace: &str| Pod {
         uid: format!("uid-{namespace}"),
         container: format!("sandbox-{namespace}"),
