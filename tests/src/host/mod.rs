@@ -260,6 +260,16 @@ impl Host {
         }
     }
 
+    /// Deletes a namespace's object, which stays while there is something in it. Without Kubernetes nobody is told.
+    ///
+    /// # Panics
+    /// The API server refuses, or there is no such namespace.
+    pub fn delete_namespace(&self, name: &str) {
+        if let Some(objects) = &self.objects {
+            objects.delete_namespace(name);
+        }
+    }
+
     /// Has a pod's object say that the pod is being deleted. Without Kubernetes that is its manifest, `NAME.yaml`.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -147,7 +147,15 @@ impl Objects {
         assert!(left.left().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()), "it is gone at once");
     }
 
-    /// Deletes everything of earlier machines. Namespaces stay, as bare as they were.
+    /// Deletes a namespace. It stays as one that is being deleted, with all that is in it: nobody is there who would go on.
+    ///
+    /// # Panics
+    /// The API server refuses, or there is no such namespace.
+    pub(crate) fn delete_namespace(&self, name: &str) {
+        wait(self.api(&resource("v1", "Namespace"), None).delete(name, &DeleteParams::default())).expect("a namespace");
+    }
+
+    /// Deletes everything of earlier machines. Other namespaces stay, as bare as they were.
     async fn sweep(&self) {
         for (version, kind) in CLUSTER_WIDE {
             self.delete_all(&resource(version, kind), None).await;
@@ -162,7 +170,15 @@ impl Objects {
         let namespaces = Api::<DynamicObject>::all_with(self.client.clone(), &resource("v1", "Namespace"));
         for namespace in namespaces.list(&ListParams::default()).await.expect("a list") {
             let name = namespace.name_any();
-            if namespace.managed_fields().iter().any(|fields| fields.manager.as_deref() == Some(WRITER)) {
+            if namespace.metadata.deletion_timestamp.is_some() {
+                let empty = json!({
+                    "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []},
+                });
+                namespaces
+                    .replace_subresource("finalize", &name, &PostParams::default(), &empty)
+                    .await
+                    .expect("its end");
+            } else if namespace.managed_fields().iter().any(|fields| fields.manager.as_deref() == Some(WRITER)) {
                 self.namespace(&name).await;
             }
         }

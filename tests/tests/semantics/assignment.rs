@@ -1,22 +1,27 @@
 //! Pods of every kind of workload get an address and give it back.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use spiderpool_tests::manifests::object;
-use spiderpool_tests::{Host, Plugin, Pod};
+use spiderpool_tests::manifests::{self, object};
+use spiderpool_tests::{Answer, Host, Plugin, Pod};
 
 use super::ENGINE;
-use super::case::{IPPOOL, gets, pod, pool, pool6};
+use super::case::{IPPOOL, add_at_once, gets, pod, pool, pool6};
 
-/// A pod of a controller gets an address, is seen, and frees it.
-#[track_caller]
-fn comes_and_goes(api_version: &str, kind: &str, name: &str) {
+/// A pod of a controller; one of the kind `Pod` has none.
+fn owned(api_version: &str, kind: &str, name: &str) -> String {
     let owner = format!(
         "ownerReferences: [{{apiVersion: {api_version}, kind: {kind}, name: web, uid: uid-of-web, controller: true}}]"
     );
     let metadata = ["namespace: default", &format!("uid: uid-{name}"), &owner];
-    let manifests =
-        pool("p", 6, &["default: true"]) + &object("Pod", name, &metadata[..if kind == "Pod" { 2 } else { 3 }]);
+    object("Pod", name, &metadata[..if kind == "Pod" { 2 } else { 3 }])
+}
+
+/// A pod of a controller gets an address, is seen, and frees it.
+#[track_caller]
+fn comes_and_goes(api_version: &str, kind: &str, name: &str) {
+    let manifests = pool("p", 6, &["default: true"]) + &owned(api_version, kind, name);
     let host = Host::on(ENGINE, &manifests);
     let web = Pod::named(name);
     assert_eq!(gets(&host, &web), ["10.6.0.10/24"], "{kind}");
@@ -105,4 +110,54 @@ fn g00002_pods_of_one_name_in_two_namespaces_have_nothing_to_do_with_each_other(
     assert_eq!(host.endpoint("shop", "web-0"), None);
     assert_eq!(host.endpoint("bank", "web-0").unwrap().interfaces[0].ipv4, "10.6.0.11/24");
     assert_eq!(gets(&host, &of("home")), ["10.6.0.10/24"], "the lowest free address, at once");
+}
+
+#[test]
+fn g00001_what_pods_of_a_deleted_namespace_held_goes_with_their_del() {
+    let host = Host::on(ENGINE, &pool("p", 6, &["default: true"]));
+    let pods = ["early", "late"].map(|name| Pod::named(name).of("doomed"));
+    assert_eq!(gets(&host, &pods[0]), ["10.6.0.10/24"]);
+    host.write("late.yaml", &manifests::pod("doomed", "late", "uid-late", &[]));
+    host.delete_namespace("doomed");
+    assert_eq!(
+        gets(&host, &pods[1]),
+        ["10.6.0.11/24"],
+        "nothing can be made in the namespace any more, not even a record"
+    );
+    for pod in &pods {
+        Plugin::of(&host).del(pod);
+        host.delete_pod(pod);
+    }
+    assert!(host.allocations().is_empty());
+    assert_eq!(host.endpoint("doomed", "early"), None);
+}
+
+#[test]
+fn g00011_g00012_pods_of_all_kinds_compete_for_one_pool_and_none_shares_an_address() {
+    let kinds = [
+        ("", "Pod", "bare"),
+        ("apps/v1", "ReplicaSet", "web-5d9c-x7k2p"),
+        ("apps/v1", "DaemonSet", "web-k2p7x"),
+        ("batch/v1", "Job", "web-p7xk2"),
+        ("apps/v1", "StatefulSet", "web-0"),
+        ("apps/v1", "StatefulSet", "web-1"),
+        ("apps/v1", "StatefulSet", "db-0"),
+        ("apps/v1", "StatefulSet", "db-1"),
+        ("apps.kruise.io/v1alpha1", "CloneSet", "web-2k7px"),
+        ("", "Pod", "other"),
+        ("apps/v1", "ReplicaSet", "late-5d9c-p2k7x"),
+        ("batch/v1", "Job", "late-k2px7"),
+    ];
+    let objects: String = kinds.iter().map(|(version, kind, name)| owned(version, kind, name)).collect();
+    let host = Host::on(ENGINE, &(pool("p", 6, &["default: true"]) + &objects));
+    let pods: Vec<Pod> = kinds.iter().map(|(_, _, name)| Pod::named(name)).collect();
+    let answers = add_at_once(&host, &pods);
+    let given: BTreeSet<String> = answers.iter().filter(|answer| answer.ok).flat_map(Answer::addresses).collect();
+    assert_eq!(given.len(), 10, "all that the pool has, each once: {answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer.ok).count(), 10);
+    for (pod, answer) in pods.iter().zip(&answers) {
+        assert!(answer.ok || answer.error().0 == 104, "{}", answer.json);
+        Plugin::of(&host).del(pod);
+    }
+    assert!(host.allocations().is_empty());
 }

@@ -1,6 +1,8 @@
 //! What cases are made of.
 
-use spiderpool_tests::{Host, Plugin, Pod};
+use std::thread;
+
+use spiderpool_tests::{Answer, Host, Plugin, Pod};
 
 pub(crate) const IPPOOL: &str = "ipam.spidernet.io/ippool";
 pub(crate) const IPPOOLS: &str = "ipam.spidernet.io/ippools";
@@ -46,4 +48,13 @@ pub(crate) fn refused(host: &Host, pod: &Pod, code: u64, words: &[&str]) {
 /// How many addresses a pool has; none when there is no such pool.
 pub(crate) fn total(host: &Host, name: &str) -> Option<u64> {
     host.pools().into_iter().find(|pool| pool.name == name).map(|pool| pool.total)
+}
+
+/// Calls ADD for all of them at once.
+pub(crate) fn add_at_once(host: &Host, pods: &[Pod]) -> Vec<Answer> {
+    let plugin = &Plugin::of(host);
+    thread::scope(|scope| {
+        let calls: Vec<_> = pods.iter().map(|pod| scope.spawn(move || plugin.add(pod))).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    })
 }

@@ -6,7 +6,7 @@ use std::thread;
 use spiderpool_tests::{Answer, Host, Plugin, Pod, manifests};
 
 use super::ENGINE;
-use super::case::{IP_ADDRESSES, IPPOOL, IPPOOLS, gets, pod, pool, pool6, refused};
+use super::case::{IP_ADDRESSES, IPPOOL, IPPOOLS, add_at_once, gets, pod, pool, pool6, refused};
 
 /// A machine with a default pool of each family.
 fn host() -> Host {
@@ -21,15 +21,6 @@ fn cramped(objects: &str) -> Host {
 /// The next pod of the same name.
 fn successor(pod: &Pod) -> Pod {
     Pod { uid: format!("{}-next", pod.uid), container: format!("{}-next", pod.container), ..pod.clone() }
-}
-
-/// Calls ADD for all of them at once.
-fn add_at_once(host: &Host, pods: &[Pod]) -> Vec<Answer> {
-    let plugin = &Plugin::of(host);
-    thread::scope(|scope| {
-        let calls: Vec<_> = pods.iter().map(|pod| scope.spawn(move || plugin.add(pod))).collect();
-        calls.into_iter().map(|call| call.join().unwrap()).collect()
-    })
 }
 
 /// The sandboxes that hold something, once for each address.
@@ -99,6 +90,48 @@ fn two_sandboxes_of_one_pod_at_once_agree_and_the_last_one_keeps_the_address() {
     assert_eq!(holders(&host), holder);
     Plugin::of(&host).del(&sandboxes[kept]);
     assert!(host.allocations().is_empty());
+}
+
+#[test]
+fn the_del_of_an_old_sandbox_and_the_add_of_the_new_one_at_once_leave_the_new_one_served() {
+    let host = host();
+    let plugin = Plugin::of(&host);
+    let sandboxes: Vec<Pod> = (0..10).map(|n| Pod::named("web-0").in_sandbox(&format!("sandbox-{n}"))).collect();
+    assert_eq!(gets(&host, &sandboxes[0]).len(), 2);
+    for step in sandboxes.windows(2) {
+        let addresses = thread::scope(|scope| {
+            let del = scope.spawn(|| plugin.del(&step[0]));
+            let addresses = plugin.add(&step[1]).addresses();
+            del.join().unwrap();
+            addresses
+        });
+        assert_eq!(addresses.len(), 2);
+        assert_eq!(holders(&host), vec![step[1].container.clone(); 2]);
+        assert_eq!(plugin.add(&step[1]).addresses(), addresses, "what it was told is what it has");
+    }
+}
+
+#[test]
+fn an_add_and_its_del_at_once_leave_what_was_answered_or_nothing() {
+    let host = host();
+    let plugin = Plugin::of(&host);
+    for round in 0..10 {
+        let web = Pod::named("web-0").in_sandbox(&format!("sandbox-{round}"));
+        let answer = thread::scope(|scope| {
+            let add = scope.spawn(|| plugin.add(&web));
+            plugin.del(&web);
+            add.join().unwrap()
+        });
+        // An address that was answered is either held, or was freed after the answer. No other may be held.
+        let held: Vec<_> = host.allocations().into_iter().map(|row| row.address.to_string()).collect();
+        let answered = if answer.ok { answer.addresses() } else { Vec::new() };
+        assert!(
+            held.iter().all(|held| answered.iter().any(|given| given.starts_with(&format!("{held}/")))),
+            "{held:?} {answered:?}"
+        );
+        plugin.del(&web);
+        assert!(host.allocations().is_empty());
+    }
 }
 
 #[test]
