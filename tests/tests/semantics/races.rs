@@ -101,9 +101,11 @@ fn the_del_of_an_old_sandbox_and_the_add_of_the_new_one_at_once_leave_the_new_on
     for step in sandboxes.windows(2) {
         let addresses = thread::scope(|scope| {
             let del = scope.spawn(|| plugin.del(&step[0]));
-            let addresses = plugin.add(&step[1]).addresses();
+            let answer = plugin.add(&step[1]);
             del.join().unwrap();
-            addresses
+            // What it found may be freed before it has taken it over. The runtime repeats the call.
+            let freed = !answer.ok && answer.error().1.contains("no pool was named");
+            if freed { plugin.add(&step[1]).addresses() } else { answer.addresses() }
         });
         assert_eq!(addresses.len(), 2);
         assert_eq!(holders(&host), vec![step[1].container.clone(); 2]);
