@@ -1,3 +1,5 @@
+mod clock;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
