@@ -14,6 +14,7 @@ use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
 use spiderpool_wire::{ErrorCode, path};
 
 use super::{Host, PATIENCE};
+use crate::Pod;
 
 impl Host {
     /// The agent, to be asked.
@@ -58,6 +59,19 @@ impl Host {
             Ok(endpoint) => Some(endpoint),
             Err(AgentError::Said { code: ErrorCode::NotFound, .. }) => None,
             Err(error) => panic!("endpoint of {namespace}/{pod}: {error}"),
+        }
+    }
+
+    /// The IPv4 address that a pod's first interface has for whoever reads SpiderEndpoints, which are written behind the
+    /// answer; without Kubernetes that is what the agent says.
+    ///
+    /// # Panics
+    /// The agent or the API server does not say.
+    #[must_use]
+    pub fn recorded(&self, pod: &Pod) -> Option<String> {
+        match &self.objects {
+            Some(objects) => objects.recorded(pod),
+            None => Some(self.endpoint(&pod.namespace, &pod.name)?.interfaces.first()?.ipv4.clone()),
         }
     }
 

@@ -2,12 +2,13 @@ mod ask;
 mod change;
 mod engine;
 mod objects;
+mod turn;
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::compiled::Compiled;
 
 pub use self::engine::Engine;
 pub(crate) use self::objects::Objects;
+use self::turn::Turn;
 
 /// Requests of tests take at most this long; it is a limit, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,7 +61,7 @@ pub struct Host {
     /// On a cluster, what the API server has.
     objects: Option<Arc<Objects>>,
     // Last: the next machine's turn begins when the agent is gone.
-    _turn: Option<MutexGuard<'static, ()>>,
+    _turn: Option<Turn>,
 }
 
 impl Host {
@@ -94,7 +96,7 @@ impl Host {
     pub fn stopped(manifests: &str, options: HostOptions) -> Self {
         let folder = tempfile::Builder::new().prefix("spiderpool-test.").tempdir().expect("a temporary folder");
         fs::create_dir_all(folder.path().join("manifests/policies")).expect("folders");
-        let turn = (options.engine == Engine::Kube).then(objects::turn);
+        let turn = (options.engine == Engine::Kube).then(Turn::wait);
         let objects = turn.is_some().then(|| Arc::new(Objects::begin(options.node())));
         let host = Self { dist: Dist::find(), options, folder, agent: None, objects, _turn: turn };
         let conf = format!("ipamUnixSocketPath: {}\nenableIPv4: true\n{}", host.socket().display(), host.options.conf);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex};
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -17,8 +17,10 @@ use crate::Pod;
 /// Who owns the fields that manifests set: what a manifest no longer says is taken away.
 const WRITER: &str = "manifests";
 
-/// Our kinds, and those without a namespace among others', that do not stay from one machine to the next.
+/// Our own kinds.
 const OWN: &str = "spiderpool.spidernet.io/v2beta1";
+
+/// What does not stay from one machine to the next.
 const CLUSTER_WIDE: [(&str, &str); 5] =
     [(OWN, "SpiderIPPool"), (OWN, "SpiderIPBlock"), (OWN, "SpiderReservedIP"), (OWN, "SpiderPolicy"), ("v1", "Node")];
 const NAMESPACED: [(&str, &str); 4] =
@@ -26,9 +28,6 @@ const NAMESPACED: [(&str, &str); 4] =
 
 /// Where requests of tests that wait for them are sent from; the cluster's servers belong to it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-
-/// A cluster has one machine at a time: default pools are everybody's.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// A pod as tests call it: namespace, name, uid.
 type Called = (String, String, String);
@@ -45,14 +44,6 @@ pub(crate) struct Objects {
     written: Mutex<BTreeMap<String, Vec<Place>>>,
     /// The uids that the API server made for pods, which tests call by uids of their own.
     uids: Mutex<BTreeMap<Called, String>>,
-}
-
-/// Waits until it is nobody else's turn.
-///
-/// A thread that has a machine already waits forever: drop that one first.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    // A test that fails leaves objects, and these are swept.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Objects {
@@ -147,6 +138,16 @@ impl Objects {
         assert!(left.left().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()), "it is gone at once");
     }
 
+    /// The IPv4 address that the first interface has according to a pod's SpiderEndpoint.
+    ///
+    /// # Panics
+    /// The API server does not say.
+    pub(crate) fn recorded(&self, pod: &Pod) -> Option<String> {
+        let api = self.api(&resource(OWN, "SpiderEndpoint"), Some(&pod.namespace));
+        let endpoint = wait(api.get_opt(&pod.name)).expect("an answer")?;
+        endpoint.data["status"]["current"]["ips"][0]["ipv4"].as_str().map(str::to_owned)
+    }
+
     /// Deletes a namespace. It stays as one that is being deleted, with all that is in it: nobody is there who would go on.
     ///
     /// # Panics
@@ -158,7 +159,7 @@ impl Objects {
     /// Deletes everything of earlier machines. Other namespaces stay, as bare as they were.
     async fn sweep(&self) {
         for (version, kind) in CLUSTER_WIDE {
-            self.delete_all(&resource(version, kind), None).await;
+            self.delete_all(&resource(version, kind)).await;
         }
         for (version, kind) in NAMESPACED {
             let resource = resource(version, kind);
@@ -184,8 +185,8 @@ impl Objects {
         }
     }
 
-    async fn delete_all(&self, resource: &ApiResource, namespace: Option<&str>) {
-        let api = self.api(resource, namespace);
+    async fn delete_all(&self, resource: &ApiResource) {
+        let api = self.api(resource, None);
         let done = api.delete_collection(&DeleteParams::default().grace_period(0), &ListParams::default()).await;
         done.unwrap_or_else(|error| panic!("cannot delete all {}: {error}", resource.plural));
     }
@@ -199,10 +200,18 @@ impl Objects {
         }
     }
 
-    /// Makes an object or changes it, and keeps a pod's uid in mind.
+    /// Makes an object or changes it, with its status as whoever has it in hand would, and keeps a pod's uid in mind.
     async fn apply(&self, object: Value) {
         let said = object["metadata"]["uid"].as_str().map(str::to_owned);
+        let status = object.get("status").cloned();
         let made = self.send(object).await;
+        if let Some(status) = status {
+            let of = made.types.clone().expect("a kind");
+            let resource = resource(&of.api_version, &of.kind);
+            let api = self.api(&resource, made.namespace().as_deref());
+            let change = Patch::Merge(json!({"status": status}));
+            api.patch_status(&made.name_any(), &PatchParams::default(), &change).await.expect("a status");
+        }
         if let (Some(said), Some(uid)) = (said, made.uid()) {
             let key = (made.namespace().unwrap_or_default(), made.name_any(), said);
             self.uids.lock().expect("no panic").insert(key, uid);

@@ -7,7 +7,7 @@ use spiderpool_tests::manifests::{self, object};
 use spiderpool_tests::{Answer, Host, Plugin, Pod};
 
 use super::ENGINE;
-use super::case::{IPPOOL, add_at_once, gets, pod, pool, pool6};
+use super::case::{IPPOOL, add_at_once, gets, pod, pool, pool6, recorded, refused};
 
 /// A pod of a controller; one of the kind `Pod` has none.
 fn owned(api_version: &str, kind: &str, name: &str) -> String {
@@ -25,11 +25,12 @@ fn comes_and_goes(api_version: &str, kind: &str, name: &str) {
     let host = Host::on(ENGINE, &manifests);
     let web = Pod::named(name);
     assert_eq!(gets(&host, &web), ["10.6.0.10/24"], "{kind}");
-    let endpoint = host.endpoint("default", name).unwrap();
-    assert_eq!(endpoint.interfaces[0].ipv4, "10.6.0.10/24");
+    assert_eq!(host.endpoint("default", name).unwrap().interfaces[0].ipv4, "10.6.0.10/24");
+    recorded(&host, &web, Some("10.6.0.10/24"));
     assert_eq!((host.allocations().len(), host.pools()[0].allocated), (1, 1));
     Plugin::of(&host).del(&web);
     assert_eq!((host.endpoint("default", name), host.allocations().len(), host.pools()[0].allocated), (None, 0, 0));
+    recorded(&host, &web, None);
 }
 
 #[test]
@@ -129,7 +130,22 @@ fn g00001_what_pods_of_a_deleted_namespace_held_goes_with_their_del() {
         host.delete_pod(pod);
     }
     assert!(host.allocations().is_empty());
-    assert_eq!(host.endpoint("doomed", "early"), None);
+    recorded(&host, &pods[0], None);
+}
+
+#[test]
+fn g00006_a_pod_of_a_job_that_has_ended_gets_nothing_more_and_gives_back() {
+    let job = owned("batch/v1", "Job", "web-p7xk2") + "spec: {restartPolicy: Never}\n";
+    let host = Host::on(ENGINE, &(pool("p", 6, &["default: true"])));
+    host.write("job.yaml", &job);
+    let web = Pod::named("web-p7xk2");
+    host.wait_for("it is known", || host.ctl(&["explain", "default/web-p7xk2"]).status.success());
+    assert_eq!(gets(&host, &web), ["10.6.0.10/24"]);
+    host.write("job.yaml", &(job + "status: {phase: Succeeded}\n"));
+    host.wait_for("its end is known", || !host.ctl(&["explain", "default/web-p7xk2"]).status.success());
+    refused(&host, &web.in_sandbox("late"), 103, &["has succeeded", "gets no address"]);
+    Plugin::of(&host).del(&web);
+    assert!(host.allocations().is_empty());
 }
 
 #[test]

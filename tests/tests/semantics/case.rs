@@ -58,3 +58,9 @@ pub(crate) fn add_at_once(host: &Host, pods: &[Pod]) -> Vec<Answer> {
         calls.into_iter().map(|call| call.join().unwrap()).collect()
     })
 }
+
+/// The pod's endpoint tells this IPv4 address, or there is none, at the latest when it is written.
+#[track_caller]
+pub(crate) fn recorded(host: &Host, pod: &Pod, address: Option<&str>) {
+    host.wait_for("the endpoint tells", || host.recorded(pod).as_deref() == address);
+}

@@ -6,7 +6,7 @@ use spiderpool_tests::{Host, Plugin, Pod};
 use spiderpool_wire::summary::PolicyPhase;
 
 use super::ENGINE;
-use super::case::pool;
+use super::case::{pool, recorded};
 
 /// A machine on which every decision takes a second, as a policy is in force that never answers and is then passed over.
 fn slow_host() -> Host {
@@ -114,7 +114,7 @@ fn a_pod_that_is_deleted_in_the_middle_of_its_add_leaves_nothing() {
     assert_eq!(answer.addresses(), ["10.6.0.10/24"], "what has begun is answered");
     plugin.del(&web);
     assert!(host.allocations().is_empty());
-    assert_eq!(host.endpoint("default", "web-0"), None);
+    recorded(&host, &web, None);
 }
 
 #[test]
