@@ -2,8 +2,9 @@
 //! namespaces of their own.
 //!
 //! * [`Dist`] finds the installation, [`Host`] runs its agent without a cluster or on the only node of one, [`Node`] on
-//!   one of many, [`Plugin`] calls its CNI plugin as a container runtime does, [`Namespace`] and [`Lab`] are the network, a [`storm`] is a cluster full of pods, an [`upgrade`]
-//!   one that Spiderpool served, and [`Controller`] keeps the status of pools in it.
+//!   one of many, [`Plugin`] calls its CNI plugin as a container runtime does, [`Namespace`] and [`Lab`] are the network, a
+//!   [`storm`] is a cluster full of pods, an [`upgrade`] one that Spiderpool served, and [`Controller`] keeps the status of
+//!   pools in it.
 //! * Everything is gone when it is dropped.
 //! * What is missing fails the test, with the command that repairs it.
 

@@ -1,7 +1,7 @@
 //! A node's own idea of what time it is.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Node;
 
@@ -41,4 +41,12 @@ fn library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("libraries");
     let places = folders.map(|folder| folder.expect("a folder").path().join(LIBRARY));
     places.into_iter().find(|place| place.is_file()).expect("libfaketime is missing: apt-get install faketime")
+}
+
+/// Removes what the library leaves when the process is killed that it was loaded into.
+pub(super) fn forget(process: u32) {
+    for name in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
+        // Only a process with such a clock has them.
+        let _ = fs::remove_file(Path::new("/dev/shm").join(name));
+    }
 }
