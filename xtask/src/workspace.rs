@@ -46,8 +46,10 @@ impl Workspace {
         // What cargo says to a program of the package that it runs. A build script that looks at such a variable would be
         // out of date with every change between cargo here and cargo by hand, with all that depends on it.
         let of_package = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        names.filter(|name| of_package(name)).for_each(|name| drop(command.env_remove(name)));
+        for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| of_package(name))
+        {
+            command.env_remove(name);
+        }
         command
     }
 }
