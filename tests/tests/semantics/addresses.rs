@@ -1,6 +1,6 @@
 //! Pods that ask for addresses by themselves: they get exactly these, or hear what is in the way.
 
-use spiderpool_tests::manifests::object;
+use spiderpool_tests::manifests::{self, object};
 use spiderpool_tests::{Host, Plugin, Pod};
 
 use super::ENGINE;
@@ -53,6 +53,11 @@ fn an_address_that_cannot_be_given_is_told_with_the_reason() {
             ["a: it does not give 10.6.0.17", "10.6.0.17 is reserved by SpiderReservedIP printers"],
         ),
         ("gateway", "10.6.0.1", ["a: it does not give 10.6.0.1", "10.6.0.1 is the gateway of pool a"]),
+        (
+            "broadcast",
+            "10.6.0.255",
+            ["a: it does not give 10.6.0.255", "10.6.0.255 stands for the whole subnet 10.6.0.0/24"],
+        ),
         ("unlisted", "10.6.0.99", ["a: it does not give 10.6.0.99", "10.6.0.99 is not in spec.ips of pool a"]),
         ("family", "fd06::10", ["`fd06::10` of eth0 is no IPv4 address", "write for example"]),
         ("text", "10.6.0", ["`10.6.0` of eth0 is no IPv4 address", "write for example"]),
@@ -67,6 +72,22 @@ fn an_address_that_cannot_be_given_is_told_with_the_reason() {
 }
 
 #[test]
+fn the_ends_of_a_subnet_are_given_to_nobody() {
+    let pools = manifests::pool(
+        "four",
+        "10.6.0.0/29",
+        "10.6.0.0-10.6.0.7",
+        &["default: true", "excludeIPs: [10.6.0.3-10.6.0.6]"],
+    ) + &manifests::pool("six", "fd06::/125", "fd06::-fd06::1", &["ipVersion: 6", "default: true"])
+        + &manifests::pool("link", "10.7.0.0/31", "10.7.0.0-10.7.0.1", &[]);
+    let link = pod("link", &[(IPPOOL, r#"{"ipv4": ["link"]}"#)]);
+    let host = Host::on(ENGINE, &(pools + &link));
+    assert_eq!(gets(&host, &Pod::named("one")), ["10.6.0.1/29", "fd06::1/125"]);
+    refused(&host, &Pod::named("two"), 104, &["the only address of the pool is in use"]);
+    assert_eq!(gets(&host, &Pod::named("link")), ["10.7.0.0/31"]);
+}
+
+#[test]
 fn a_family_without_pools_cannot_be_asked_for() {
     let asked = [(IP_ADDRESSES, r#"{"eth0": {"ipv6": "fd06::12"}}"#), (IPPOOL, r#"{"ipv4": ["a"]}"#)];
     let host = Host::on(ENGINE, &(pools() + &pod("web", &asked)));
@@ -75,7 +96,7 @@ fn a_family_without_pools_cannot_be_asked_for() {
 
 #[test]
 fn an_address_of_a_full_pool_is_refused_with_its_holder() {
-    let one = spiderpool_tests::manifests::pool("one", "10.6.0.0/24", "10.6.0.10", &["default: true"]);
+    let one = manifests::pool("one", "10.6.0.0/24", "10.6.0.10", &["default: true"]);
     let host = Host::on(ENGINE, &(one + &asking("late", r#"{"eth0": {"ipv4": "10.6.0.10"}}"#)));
     let first = Pod::named("first").of("shop");
     assert_eq!(gets(&host, &first), ["10.6.0.10/24"]);
