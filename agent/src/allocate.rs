@@ -97,12 +97,17 @@ impl Agent {
     async fn reserve(&self, asker: &Asker, args: &IpamAddArgs) -> Result<Endpoint, Failure> {
         let view = self.view();
         if let Some(wants) = self.held(asker, args, &view).await? {
-            return self.take(asker, args, wants).await.map_err(|error| refused(error, None));
+            match self.take(asker, args, wants).await {
+                // The DEL of an older sandbox has freed it meanwhile: this is a pod that holds nothing.
+                Err(ReserveError::Exhausted { .. }) => {}
+                answer => return answer.map_err(|error| refused(error, None)),
+            }
         }
         let legacy = self.legacy(asker).await?;
         let decided = self.decide(&view, asker, cni(args), &args.net_namespace, legacy.leases()).await;
         let (mut wants, explanation) = match decided {
-            Ok(Decision { steps, explanation }) => (wants(steps, args, &view)?, explanation),
+            // Pools that went away since the question are passed over.
+            Ok(Decision { steps, explanation }) => (wants(steps, args, &self.view())?, explanation),
             Err(Refused { failure, explanation }) => {
                 let instead = explanation.and_then(|found| Some((legacy.instead(asker, args, &found)?, *found)));
                 instead.ok_or(failure)?

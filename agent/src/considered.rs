@@ -73,6 +73,9 @@ fn why(address: IpAddr, pool: &Pool, catalog: &Catalog) -> String {
     if pool.space.gateway == Some(address) {
         return format!("{address} is the gateway of pool {name}");
     }
+    if pool.space.subnet.not_for_hosts().contains(address) {
+        return format!("{address} stands for the whole subnet {} of pool {name}", pool.space.subnet);
+    }
     let excluded = pool.object.spec.exclude_ips.iter().map(String::as_str);
     if IpSet::parse(family, excluded).is_ok_and(|excluded| excluded.contains(address)) {
         return format!("{address} is in spec.excludeIPs of pool {name}");

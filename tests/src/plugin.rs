@@ -1,9 +1,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use spiderpool_cni_plugin::agent::Agent;
+use spiderpool_wire::{path, summary::AllocationSummary};
 
+use crate::host::{Objects, PATIENCE};
 use crate::{Dist, Host, Namespace, Node};
 
 /// A pod as the container runtime names it.
@@ -13,7 +19,8 @@ pub struct Pod {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its uid.
+    /// Its uid. On a cluster the API server makes uids; this one then stands for that of the pod's object, which is made
+    /// by the first ADD if need be.
     pub uid: String,
     /// Its sandbox's id.
     pub container: String,
@@ -87,7 +94,6 @@ impl Answer {
 }
 
 /// The plugin, called as a container runtime calls it.
-#[derive(Debug)]
 pub struct Plugin {
     program: PathBuf,
     path: String,
@@ -96,13 +102,15 @@ pub struct Plugin {
     /// The namespace in which it runs; the machine's own when none.
     node: Option<String>,
     netns: Namespace,
+    /// Where pods are objects, and have the uids of these.
+    objects: Option<Arc<Objects>>,
 }
 
 impl Plugin {
     /// The IPAM plugin of a host, called directly.
     #[must_use]
     pub fn of(host: &Host) -> Self {
-        Self::asking(&host.dist, &host.socket(), &host.path("cni.log"))
+        Self { objects: host.objects(), ..Self::asking(&host.dist, &host.socket(), &host.path("cni.log")) }
     }
 
     /// The IPAM plugin of a node of a cluster, called directly.
@@ -123,7 +131,14 @@ impl Plugin {
             },
         });
         let program = dist.bin("spiderpool");
-        Self { program, path: dist.bins().display().to_string(), config, node: None, netns: Namespace::new() }
+        Self {
+            program,
+            path: dist.bins().display().to_string(),
+            config,
+            node: None,
+            netns: Namespace::new(),
+            objects: None,
+        }
     }
 
     /// Debian's macvlan plugin on a node's uplink, delegating to the host's.
@@ -163,9 +178,10 @@ impl Plugin {
     }
 
     fn begin_in(&self, verb: &str, pod: &Pod, netns: &Namespace) -> Child {
+        let uid = self.objects.as_ref().map_or_else(|| pod.uid.clone(), |objects| objects.uid(pod, verb));
         let args = format!(
-            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
-            pod.namespace, pod.name, pod.container, pod.uid
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={uid}",
+            pod.namespace, pod.name, pod.container
         );
         let netns = netns.path().display().to_string();
         let environment = [
@@ -208,13 +224,37 @@ impl Plugin {
         self.call("ADD", pod)
     }
 
-    /// DEL, which must succeed.
+    /// The end of a pod: its object goes, where pods are objects, then comes DEL, which must succeed. What the pod held of the
+    /// interface is free afterwards.
+    ///
+    /// # Panics
+    /// DEL fails, or frees nothing.
+    pub fn del(&self, pod: &Pod) {
+        let Some(objects) = &self.objects else { return self.remove_sandbox(pod) };
+        objects.end(pod);
+        self.remove_sandbox(pod);
+        let begun = Instant::now();
+        while self.holds(pod) {
+            assert!(begun.elapsed() < PATIENCE, "{} holds addresses of {} after its end", pod.name, pod.interface);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// DEL of a pod that may live on in another sandbox; it must succeed.
     ///
     /// # Panics
     /// It fails.
-    pub fn del(&self, pod: &Pod) {
+    pub fn remove_sandbox(&self, pod: &Pod) {
         let answer = self.call("DEL", pod);
         assert!(answer.ok, "DEL: {}", answer.json);
+    }
+
+    /// Whether the pod's sandbox has addresses for the interface.
+    fn holds(&self, pod: &Pod) -> bool {
+        let socket = self.config["ipam"]["ipam_unix_socket_path"].as_str().expect("a path");
+        let all: Vec<AllocationSummary> =
+            Agent::at(Path::new(socket)).get(path::ALLOCATIONS, &(), PATIENCE).expect("allocations");
+        all.iter().any(|row| row.container_id == pod.container && row.interface == pod.interface)
     }
 }
 

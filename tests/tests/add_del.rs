@@ -1,13 +1,10 @@
 //! A pod gets the addresses that its owners' rules say, keeps them as long as it lives, and gives them back.
 
-use std::thread;
-
 use serde_json::{Value, json};
 use spiderpool_cni_plugin::agent::Method;
-use spiderpool_tests::manifests::{namespace, pod, pool};
+use spiderpool_tests::manifests::{pod, pool};
 use spiderpool_tests::{Host, HostOptions, Plugin, Pod};
 
-const IPPOOL: &str = "ipam.spidernet.io/ippool";
 const IPPOOLS: &str = "ipam.spidernet.io/ippools";
 
 fn defaults() -> String {
@@ -39,73 +36,6 @@ fn every_version_of_the_protocol_is_spoken() {
         assert_eq!(answer.json["ips"][0].get("version").is_some(), version.starts_with('0'), "{}", answer.json);
         plugin.del(&web);
     }
-    assert!(host.allocations().is_empty());
-}
-
-#[test]
-fn annotations_namespaces_configuration_and_defaults_are_looked_at_in_this_order() {
-    let named = |name: &str, ips: &str| pool(name, "10.7.0.0/24", ips, &[]);
-    let manifests = defaults()
-        + &named("of-pod", "10.7.0.10")
-        + &named("of-namespace", "10.7.0.20-10.7.0.21")
-        + &named("of-cni", "10.7.0.30-10.7.0.32")
-        + &namespace("billing", &[("ipam.spidernet.io/default-ipv4-ippool", r#"["of-namespace"]"#)])
-        + &pod("billing", "a", "uid-a", &[(IPPOOL, r#"{"ipv4": ["of-pod"]}"#)]);
-    let host = Host::with(&manifests);
-    let mut plugin = Plugin::of(&host);
-    plugin.config["ipam"]["default_ipv4_ippool"] = json!(["of-cni"]);
-    assert_eq!(plugin.add(&Pod::named("a").of("billing")).addresses(), ["10.7.0.10/24"]);
-    assert_eq!(plugin.add(&Pod::named("b").of("billing")).addresses(), ["10.7.0.20/24"]);
-    assert_eq!(plugin.add(&Pod::named("c")).addresses(), ["10.7.0.30/24"]);
-    plugin.config["ipam"].as_object_mut().unwrap().remove("default_ipv4_ippool");
-    assert_eq!(plugin.add(&Pod::named("d")).addresses(), ["10.6.0.10/24", "fd06::10/64"]);
-}
-
-#[test]
-fn pools_are_tried_in_the_order_written_and_patterns_find_them_by_name() {
-    let manifests = pool("spare", "10.7.0.0/24", "10.7.0.50", &[])
-        + &pool("rack-a", "10.7.0.0/24", "10.7.0.10", &[])
-        + &pool("rack-b", "10.7.0.0/24", "10.7.0.20", &[])
-        + &["a", "b", "c", "d"]
-            .map(|n| pod("default", n, &format!("uid-{n}"), &[(IPPOOL, r#"{"ipv4": ["spare", "rack-*"]}"#)]))
-            .concat();
-    let host = Host::with(&manifests);
-    let plugin = Plugin::of(&host);
-    let given: Vec<String> =
-        ["a", "b", "c"].iter().flat_map(|name| plugin.add(&Pod::named(name)).addresses()).collect();
-    assert_eq!(given, ["10.7.0.50/24", "10.7.0.10/24", "10.7.0.20/24"]);
-    let (code, text) = plugin.add(&Pod::named("d")).error();
-    assert_eq!(code, 104, "{text}");
-    for name in ["spare", "rack-a", "rack-b"] {
-        assert!(text.contains(name), "{text}");
-    }
-}
-
-#[test]
-fn a_repeated_add_finds_its_address_and_a_repeated_del_succeeds() {
-    let host = Host::with(&defaults());
-    let plugin = Plugin::of(&host);
-    let web = Pod::named("web-0");
-    let first = plugin.add(&web).addresses();
-    assert_eq!(plugin.add(&web).addresses(), first);
-    assert_eq!(host.allocations().len(), 2);
-    plugin.del(&web);
-    plugin.del(&web);
-    plugin.del(&Pod::named("never-seen"));
-    assert!(host.allocations().is_empty());
-}
-
-#[test]
-fn the_del_of_an_old_sandbox_does_not_free_what_the_new_one_has() {
-    let host = Host::with(&defaults());
-    let plugin = Plugin::of(&host);
-    let old = Pod::named("web-0");
-    let new = old.in_sandbox("sandbox-2");
-    let first = plugin.add(&old).addresses();
-    assert_eq!(plugin.add(&new).addresses(), first, "the pod keeps its addresses");
-    plugin.del(&old);
-    assert_eq!(host.allocations().len(), 2);
-    plugin.del(&new);
     assert!(host.allocations().is_empty());
 }
 
@@ -142,35 +72,6 @@ fn interfaces_that_never_came_are_freed_with_the_last_one() {
     assert_eq!(host.allocations().len(), 2);
     plugin.del(&web);
     assert!(host.allocations().is_empty());
-}
-
-#[test]
-fn two_adds_of_one_pod_at_once_agree() {
-    let host = Host::with(&defaults());
-    let plugin = Plugin::of(&host);
-    let web = Pod::named("web-0");
-    let answers: Vec<Vec<String>> = thread::scope(|scope| {
-        let calls: Vec<_> = (0..8).map(|_| scope.spawn(|| plugin.add(&web).addresses())).collect();
-        calls.into_iter().map(|call| call.join().unwrap()).collect()
-    });
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(host.allocations().len(), 2);
-}
-
-#[test]
-fn a_restart_changes_nothing_however_the_agent_ended() {
-    let mut host = Host::with(&defaults());
-    let plugin = Plugin::of(&host);
-    let web = Pod::named("web-0");
-    let first = plugin.add(&web).addresses();
-    let before = host.allocations();
-    host.kill();
-    host.run();
-    assert_eq!(host.allocations(), before);
-    assert!(host.stop(), "SIGTERM is a clean end");
-    host.run();
-    assert_eq!(host.allocations(), before);
-    assert_eq!(plugin.add(&web).addresses(), first);
 }
 
 #[test]

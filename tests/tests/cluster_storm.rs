@@ -1,18 +1,21 @@
 //! Storms: many pods on many nodes want addresses of one pool that has exactly as many as they are, and while they do,
-//! agents, API server and etcd end without a word. Afterwards every pod has an address of its own, answers, ledger and
+//! agents, API server and etcd end without a word, requests are refused, answers lost, and clocks jump. Afterwards every pod has an address of its own, answers, ledger and
 //! records agree, and when all pods are gone nothing is left.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use spiderpool_cluster::{Cluster, Direction, Proxy};
-use spiderpool_tests::Controller;
+use spiderpool_cluster::{Cluster, Direction, Faults, Proxy};
 use spiderpool_tests::storm::{Calls, Running, Size, Storm};
+use spiderpool_tests::{Controller, Node};
 
 /// For how long calls that failed are made again.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const SIZE: Size = Size { nodes: 4, pods: 50, in_flight: 5 };
+
+/// One in which every call takes longer than usual.
+const SMALL: Size = Size { nodes: 4, pods: 20, in_flight: 5 };
 
 /// How often something ends that others need.
 const PACE: Duration = Duration::from_millis(700);
@@ -136,4 +139,58 @@ async fn trouble(proxy: &Proxy, calls: &Running) {
         proxy.cut();
     }
     proxy.delay(Direction::ToClient, Duration::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_throttling_and_lost_answers_double_nothing_and_every_pod_is_served() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let way = cluster.faulty().await?;
+    let storm = Storm::prepare(&cluster, &SMALL, Some(way.kubeconfig().to_owned())).await?;
+    way.set(Faults { conflicts: 0.2, throttled: 0.05, lost: 0.1 });
+    let adds = storm.adds(PATIENCE).join();
+    let met = way.met();
+    ensure!(met.conflicts > 0 && met.throttled > 0 && met.lost > 0, "no storm without all faults: {met:?}");
+    storm.verify(&adds).await?;
+    let _ = storm.dels(&adds, PATIENCE).await?.join();
+    storm.verify_empty().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_of_nodes_may_jump_in_the_middle_of_anything() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let mut storm = Storm::prepare(&cluster, &SMALL, None).await?;
+    for node in &mut storm.nodes {
+        node.own_clock();
+        node.kill();
+        node.run();
+    }
+    let adds = storm.adds(PATIENCE);
+    jumps(&mut storm, &adds);
+    let adds = adds.join();
+    storm.verify(&adds).await?;
+    let dels = storm.dels(&adds, PATIENCE).await?;
+    jumps(&mut storm, &dels);
+    let _ = dels.join();
+    storm.verify_empty().await?;
+    let logs: String = storm.nodes.iter().map(Node::log).collect();
+    ensure!(logs.contains("2001-01-01T") && logs.contains("2051-01-01T"), "no clock jumped:\n{logs}");
+    Ok(())
+}
+
+/// Sets the nodes' clocks to another century and back, and ends an agent now and then, for as long as calls are under way.
+fn jumps(storm: &mut Storm, calls: &Running) {
+    for (turn, year) in [2001, 2051].into_iter().cycle().enumerate() {
+        for node in &storm.nodes {
+            node.set_clock(year);
+        }
+        std::thread::sleep(PACE / 2);
+        let node = &mut storm.nodes[turn % SMALL.nodes];
+        if turn > 0 && calls.is_over() {
+            return;
+        }
+        if turn % 3 == 2 {
+            node.kill();
+            node.run();
+        }
+    }
 }

@@ -16,11 +16,12 @@ struct Need {
     why: &'static str,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need { what: "ip", package: "iproute2", why: "demo and tests make network namespaces and look at links with it" },
     Need { what: "ping", package: "iputils-ping", why: "the demo shows that pods reach each other" },
     Need { what: "jq", package: "jq", why: "the demo reads the plugins' results" },
     Need { what: "unshare", package: "util-linux", why: "tests run in namespaces of their own" },
+    Need { what: "faketime", package: "faketime", why: "tests have clocks of agents jump" },
     Need { what: "git", package: "git", why: "the rules are about the files that git tracks" },
     Need {
         what: "/usr/lib/cni/macvlan",

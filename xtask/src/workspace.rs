@@ -43,6 +43,13 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
         command.current_dir(self.root());
+        // What cargo says to a program of the package that it runs. A build script that looks at such a variable would be
+        // out of date with every change between cargo here and cargo by hand, with all that depends on it.
+        let of_package = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+        for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| of_package(name))
+        {
+            command.env_remove(name);
+        }
         command
     }
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::IpRange;
 use crate::family::{AddressError, Family, key, parse_address};
+use crate::{IpRange, IpSet};
 
 /// An address and the length of its network's prefix: a subnet (`10.6.0.0/16`), or an address as it is put on an
 /// interface (`10.6.0.5/16`).
@@ -112,6 +112,23 @@ impl Cidr {
         IpRange { family: self.family(), first, last: first | self.host_mask() }
     }
 
+    /// The addresses that stand for the network or for all of its hosts, so that no host can have them: the first and the
+    /// last of an IPv4 network (RFC 1122, section 3.2.1.3; a `/31` has none, RFC 3021), and the first of an IPv6 network,
+    /// which is every router's (RFC 4291, section 2.6.1; a `/127` has none, RFC 6164).
+    #[must_use]
+    pub fn not_for_hosts(&self) -> IpSet {
+        let IpRange { family, first, last } = self.range();
+        let ends = if family.bits() - self.prefix < 2 {
+            Vec::new()
+        } else if family == Family::V4 {
+            vec![first, last]
+        } else {
+            vec![first]
+        };
+        let ends = ends.into_iter().map(|key| IpRange::from(family.address(key)));
+        IpSet::from_ranges(family, ends).unwrap_or_else(|_| IpSet::empty(family))
+    }
+
     /// Whether `address` is in the network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -190,6 +207,21 @@ mod tests {
             assert_eq!(cidr.canonical().to_string(), canonical, "{text}");
             assert_eq!(cidr.range().to_string(), range, "{text}");
             assert!(cidr.contains(cidr.address()) && cidr.overlaps(&cidr.canonical()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_network_are_for_no_host() {
+        let cases = [
+            ("10.6.0.0/16", "10.6.0.0,10.6.255.255"),
+            ("10.6.0.5/30", "10.6.0.4,10.6.0.7"),
+            ("10.6.0.4/31", ""),
+            ("10.6.0.4/32", ""),
+            ("fd00::5/64", "fd00::"),
+            ("fd00::4/127", ""),
+        ];
+        for (text, ends) in cases {
+            assert_eq!(text.parse::<Cidr>().unwrap().not_for_hosts().to_string(), ends, "{text}");
         }
     }
 

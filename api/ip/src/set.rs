@@ -237,12 +237,7 @@ impl IpSet {
     /// The addresses of the set that are in `range`. O(log ranges + ranges found).
     #[must_use]
     pub fn intersect_range(&self, range: &IpRange) -> Self {
-        if range.family != self.family {
-            return Self::empty(self.family);
-        }
-        let found = self.spans[self.span_reaching(range.first)..].iter().take_while(|span| span.first <= range.last);
-        let spans = found.map(|s| Span { first: s.first.max(range.first), last: s.last.min(range.last) }).collect();
-        Self { family: self.family, spans }
+        Self { family: self.family, spans: self.within(range).collect() }
     }
 
     /// Whether every address of this set is in `other`.
@@ -277,7 +272,14 @@ impl IpSet {
             let (from, to) = (span.first - range.first, span.last - range.first);
             (u16::MAX >> (15 - (to - from))) << from
         };
-        self.intersect_range(&range).spans.into_iter().map(bits).fold(0, |all, bits| all | bits)
+        self.within(&range).map(bits).fold(0, |all, bits| all | bits)
+    }
+
+    fn within(&self, range: &IpRange) -> impl Iterator<Item = Span> {
+        let IpRange { family, first, last } = *range;
+        let spans = if family == self.family { &self.spans[self.span_reaching(first)..] } else { &[] };
+        let found = spans.iter().take_while(move |span| span.first <= last);
+        found.map(move |span| Span { first: span.first.max(first), last: span.last.min(last) })
     }
 
     /// The index of the first span that ends at or after `key`: the one that holds `key`, or else the next one.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use spiderpool_crd::{FieldError, Route, SpiderIPPool, SpiderReservedIP};
-use spiderpool_ip::{Cidr, Family, IpRange, IpSet, parse_address};
+use spiderpool_ip::{Block, Cidr, Family, IpRange, IpSet, parse_address};
 
 /// A pool, as far as giving out its addresses is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct PoolSpace {
     pub uid: String,
     /// The subnet. Addresses are given with its prefix length.
     pub subnet: Cidr,
-    /// What may be given out: `ips` less `excludeIPs`, reserved addresses and the gateway. The first and the last
-    /// address of the subnet are addresses like any other, as in Spiderpool: who lists them means them.
+    /// What may be given out: `ips` less `excludeIPs`, reserved addresses, the gateway, and what the subnet has for no host
+    /// ([`Cidr::not_for_hosts`]).
     pub usable: IpSet,
     /// The gateway.
     pub gateway: Option<IpAddr>,
@@ -54,7 +54,7 @@ impl PoolSpace {
         if !outside.is_empty() {
             return Err(field("spec.ips", format!("{outside} is not in the subnet {subnet}")));
         }
-        let mut usable = listed.minus(reserved);
+        let mut usable = listed.minus(reserved).minus(&subnet.not_for_hosts());
         if let Some(gateway) = gateway {
             usable = usable.minus(&IpSet::from(IpRange::from(gateway)));
         }
@@ -62,6 +62,11 @@ impl PoolSpace {
         let uid = pool.metadata.uid.clone().unwrap_or_default();
         let routes = pool.spec.routes.clone().unwrap_or_default();
         Ok(Self { name, uid, subnet, usable, gateway, routes })
+    }
+
+    /// The next block after `block` that the pool has addresses in.
+    pub(crate) fn block_after(&self, block: Block) -> Option<Block> {
+        block.next().and_then(|next| self.usable.block_at_or_after(next))
     }
 
     /// The addresses of `family` that any of `objects` reserves.
@@ -100,12 +105,12 @@ mod tests {
     #[test]
     fn what_may_be_given_out() {
         let all = json!({"subnet": "10.6.0.0/29", "ips": ["10.6.0.0-10.6.0.7"]});
-        assert_eq!(space(all.clone(), &[]).unwrap(), "10.6.0.0-10.6.0.7", "the ends of a subnet are nothing special");
-        assert_eq!(space(all, &["10.6.0.0-10.6.0.1", "10.9.0.0"]).unwrap(), "10.6.0.2-10.6.0.7");
+        assert_eq!(space(all.clone(), &[]).unwrap(), "10.6.0.1-10.6.0.6");
+        assert_eq!(space(all, &["10.6.0.0-10.6.0.1", "10.9.0.0"]).unwrap(), "10.6.0.2-10.6.0.6");
         let less = json!({
             "subnet": "10.6.0.0/29", "ips": ["10.6.0.0-10.6.0.7"], "excludeIPs": ["10.6.0.3"], "gateway": "10.6.0.1",
         });
-        assert_eq!(space(less, &[]).unwrap(), "10.6.0.0,10.6.0.2,10.6.0.4-10.6.0.7");
+        assert_eq!(space(less, &[]).unwrap(), "10.6.0.2,10.6.0.4-10.6.0.6");
         let none = json!({"subnet": "fd00::/64", "gateway": ""});
         assert_eq!(space(none, &[]).unwrap(), "");
     }

@@ -7,6 +7,7 @@
 mod elsewhere;
 mod plugins;
 mod report;
+mod several;
 mod socket;
 mod storm;
 
@@ -18,10 +19,11 @@ use report::Report;
 /// A part of the report.
 type Part = fn(&mut Report);
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("plugins", plugins::measure),
     ("socket", socket::in_flight),
     ("memory", socket::memory),
+    ("several", several::measure),
     ("sandbox", elsewhere::sandbox),
     ("ledger", elsewhere::ledger),
     ("storm", storm::measure),

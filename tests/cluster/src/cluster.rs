@@ -1,6 +1,5 @@
 //! Both servers, and what a test asks of them.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,15 +7,15 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::certificates::Certificates;
+use crate::faulty::Faulty;
 use crate::folder::{Durability, Folder};
+use crate::kubeconfig::{configuration, kubeconfig};
 use crate::proxy::Proxy;
 use crate::requests::Requests;
 use crate::server::{Readiness, Server};
@@ -60,7 +59,7 @@ impl Cluster {
         let folder = Folder::make(options.durability)?;
         let address = free_address()?;
         let certificates = Certificates::make(folder.path(), address.ip()).context("cannot make certificates")?;
-        let config = configuration(folder.path(), "admin", address, &certificates).await?;
+        let config = configuration(folder.path(), "admin", &format!("https://{address}"), &certificates).await?;
         let etcd = etcd(folder.path(), options.durability)?;
         let apiserver = apiserver(folder.path(), address, &certificates, &config)?;
         let namespaces = AtomicU32::new(0);
@@ -142,9 +141,22 @@ impl Cluster {
     pub async fn proxy(&self) -> Result<Proxy> {
         let mut proxy = Proxy::start(self.address).await?;
         let name = format!("proxy-{}", proxy.address().port());
-        let config = configuration(self.folder.path(), &name, proxy.address(), &self.certificates).await?;
+        let server = format!("https://{}", proxy.address());
+        let config = configuration(self.folder.path(), &name, &server, &self.certificates).await?;
         proxy.serve_as(config, kubeconfig(self.folder.path(), &name));
         Ok(proxy)
+    }
+
+    /// A way to the API server on which requests can be made to fail. It works as long as the runtime in which it is made.
+    ///
+    /// # Errors
+    /// No port is left.
+    pub async fn faulty(&self) -> Result<Faulty> {
+        let (mut faulty, address) = Faulty::start(self.client()?, self.address.ip()).await?;
+        let name = format!("faulty-{}", address.port());
+        configuration(self.folder.path(), &name, &format!("http://{address}"), &self.certificates).await?;
+        faulty.serve_as(kubeconfig(self.folder.path(), &name));
+        Ok(faulty)
     }
 
     /// Runs kubectl as an administrator and returns what it prints.
@@ -267,28 +279,4 @@ fn apiserver(folder: &Path, address: SocketAddr, certificates: &Certificates, co
     ];
     arguments.extend(fixed.map(str::to_owned));
     Server::new("kube-apiserver", arguments, folder, Readiness::Api(Box::new(config.clone())))
-}
-
-fn kubeconfig(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.kubeconfig"))
-}
-
-/// Writes the kubeconfig of an administrator who comes by `address`, and reads it as a client does.
-async fn configuration(folder: &Path, name: &str, address: SocketAddr, certificates: &Certificates) -> Result<Config> {
-    let Certificates { authority, token, .. } = certificates;
-    let content = json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": {
-            "server": format!("https://{address}"), "certificate-authority": authority,
-        }}],
-        "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-        "current-context": "test",
-    });
-    let path = kubeconfig(folder, name);
-    // Every JSON text is a YAML text.
-    fs::write(&path, content.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
-    let read = Kubeconfig::read_from(&path)?;
-    Ok(Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
 }

@@ -18,12 +18,14 @@
 //! * **No controller runs.** Nothing collects what an owner reference leaves behind, a deleted namespace stays in
 //!   `Terminating` with all it holds, a Deployment makes no pods, no scheduler places them: tests do it themselves.
 //! * [`Server`]s are killed, restarted, stopped for a while and measured one by one; a [`Proxy`] delays a client and cuts
-//!   its connections.
+//!   its connections, on a [`Faulty`] way requests are refused and answers lost.
 //! * Everything ends with the test's process, however that ends.
 
 mod certificates;
 mod cluster;
+mod faulty;
 mod folder;
+mod kubeconfig;
 mod objects;
 mod proxy;
 mod requests;
@@ -33,6 +35,7 @@ mod tools;
 mod usage;
 
 pub use cluster::{Cluster, Options};
+pub use faulty::{Faults, Faulty, Met};
 pub use folder::Durability;
 pub use proxy::{Direction, Proxy};
 pub use requests::{Request, Requests};

@@ -13,7 +13,7 @@ use super::AT_ONCE;
 /// The node of those who hold addresses before a storm begins.
 pub(super) const ELSEWHERE: &str = "elsewhere";
 
-/// Has pods of a node that takes no part hold the lowest addresses of `10.6.0.0/16`, so many, in blocks as an agent makes
+/// Has pods of a node that takes no part hold the addresses from 10.6.0.0 on, so many, in blocks as an agent makes
 /// them.
 pub(super) async fn fill(client: Client, pool: &str, held: usize) -> Result<()> {
     let owner = Api::<SpiderIPPool>::all(client.clone()).get(pool).await.context("the pool of a storm is not there")?;

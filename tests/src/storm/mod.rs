@@ -91,7 +91,7 @@ impl Storm {
         let pool = format!("pool-of-{namespace}");
         let last = u32::try_from(count)? - 1;
         let ips = format!("10.6.0.0-10.6.{}.{}", last >> 8, last & 255);
-        cluster.apply(&manifests::pool(&pool, "10.6.0.0/16", &ips, &["default: true"])).await?;
+        cluster.apply(&manifests::pool(&pool, "10.0.0.0/8", &ips, &["default: true"])).await?;
         fill::fill(cluster.client()?, &pool, held).await?;
         let names: Vec<String> = (0..size.nodes).map(|number| format!("node-{number}-of-{namespace}")).collect();
         for name in &names {

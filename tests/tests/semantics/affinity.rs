@@ -3,11 +3,12 @@
 use spiderpool_tests::manifests::object;
 use spiderpool_tests::{Host, HostOptions, Pod};
 
-use super::{NETWORKS, gets, pod, pool, refused};
+use super::ENGINE;
+use super::case::{NETWORKS, gets, pod, pool, refused};
 
 /// One default pool with these lines in its spec, and these objects; `pod` is of `default` on `node1`.
 fn host(spec: &[&str], objects: &str) -> Host {
-    Host::with(&(pool("p", 6, &[&["default: true"], spec].concat()) + objects))
+    Host::on(ENGINE, &(pool("p", 6, &[&["default: true"], spec].concat()) + objects))
 }
 
 fn zone_a() -> String {
@@ -69,7 +70,7 @@ fn l00007_pods_of_two_zones_take_the_pools_of_their_zones() {
         + &object("Node", "node-a", &["labels: {zone: a}"])
         + &object("Node", "node-b", &["labels: {zone: b}"]);
     for (node, address) in [("node-a", "10.6.0.10/24"), ("node-b", "10.7.0.10/24")] {
-        let host = Host::start(&manifests, HostOptions { node: node.into(), ..HostOptions::default() });
+        let host = Host::start(&manifests, HostOptions { node: node.into(), ..HostOptions::on(ENGINE) });
         assert_eq!(gets(&host, &Pod::named("agent")), [address], "{node}");
     }
 }
@@ -78,7 +79,7 @@ fn l00007_pods_of_two_zones_take_the_pools_of_their_zones() {
 fn l00009_a_namespace_has_several_pools_and_a_pool_several_namespaces() {
     let both = "namespaceName: [shop, bank]";
     let one = spiderpool_tests::manifests::pool("a-first", "10.6.0.0/24", "10.6.0.10", &["default: true", both]);
-    let host = Host::with(&(one + &pool("b-more", 7, &["default: true", both])));
+    let host = Host::on(ENGINE, &(one + &pool("b-more", 7, &["default: true", both])));
     assert_eq!(gets(&host, &Pod::named("a").of("shop")), ["10.6.0.10/24"]);
     assert_eq!(gets(&host, &Pod::named("b").of("shop")), ["10.7.0.10/24"]);
     assert_eq!(gets(&host, &Pod::named("c").of("bank")), ["10.7.0.11/24"]);
@@ -91,11 +92,12 @@ fn d00009_d00010_a_pool_for_networks_serves_their_interfaces_and_others_pools_se
         + &pod("on-lan", &[("v1.multus-cni.io/default-network", "default/lan")])
         + &pod("on-wan", &[("v1.multus-cni.io/default-network", "default/wan")])
         + &pod("second", &[(NETWORKS, "lan@fast0")]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     assert_eq!(gets(&host, &Pod::named("on-lan")), ["10.6.0.10/24"]);
     assert_eq!(gets(&host, &Pod::named("second").nic("fast0")), ["10.6.0.11/24"]);
     refused(&host, &Pod::named("on-wan"), 103, &["lan: ", "spec.multusName", "default/wan"]);
     refused(&host, &Pod::named("unknown"), 103, &["spec.multusName", "eth0 is not known"]);
+    drop(host);
     serves(&[], "");
 }
 
@@ -143,7 +145,7 @@ fn refusals_tell_every_pool_also_those_that_others_filtered_out() {
         + &pool("elsewhere", 7, &["default: true", "nodeName: [node2]"])
         + &pool("off", 8, &["default: true", "disable: true"])
         + &pool("empty", 9, &["default: true", "excludeIPs: [10.9.0.10-10.9.0.19]"]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     assert_eq!(gets(&host, &Pod::named("a")), ["10.6.0.10/24"]);
     let words =
         ["full: the only address", "empty: every address", "pool elsewhere: ", "`node2`", "pool off: it is disabled"];

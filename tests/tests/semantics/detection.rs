@@ -3,7 +3,8 @@
 use spiderpool_tests::manifests::pool;
 use spiderpool_tests::{Host, HostOptions, Lab, Namespace, Plugin, Pod};
 
-use super::{IP_ADDRESSES, pod};
+use super::ENGINE;
+use super::case::{IP_ADDRESSES, pod};
 
 const OTHERS: &str = "10.60.0.10";
 
@@ -12,7 +13,7 @@ fn contested(objects: &str, release: &'static str) -> (Host, Lab) {
     let manifests = pool("v4", "10.60.0.0/24", "10.60.0.10-10.60.0.12", &["default: true"]) + objects;
     let environment = vec![("SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS", release)];
     let conf = "enableIPConflictDetection: true".into();
-    let host = Host::start(&manifests, HostOptions { conf, environment, ..HostOptions::default() });
+    let host = Host::start(&manifests, HostOptions { conf, environment, ..HostOptions::on(ENGINE) });
     let lab = Lab::new();
     lab.hold("10.60.0.10/24");
     (host, lab)
@@ -63,7 +64,7 @@ fn an_address_that_a_pod_asks_for_by_itself_is_not_given_while_it_is_kept_back()
 fn neither_yes_nor_no_is_no_setting() {
     let options = HostOptions {
         environment: vec![("SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS", "maybe")],
-        ..HostOptions::default()
+        ..HostOptions::on(ENGINE)
     };
     let output = Host::stopped("", options).run_to_end();
     let text = String::from_utf8_lossy(&output.stderr);

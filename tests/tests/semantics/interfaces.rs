@@ -3,7 +3,8 @@
 use serde_json::json;
 use spiderpool_tests::{Host, Lab, Namespace, Plugin, Pod};
 
-use super::{IPPOOL, IPPOOLS, NETWORKS, ROUTES, gets, pod, pool, pool6, refused};
+use super::ENGINE;
+use super::case::{IPPOOL, IPPOOLS, NETWORKS, ROUTES, gets, pod, pool, pool6, refused};
 
 #[test]
 fn a00002_routes_of_the_pod_are_in_it_on_the_interface_that_reaches_their_gateway() {
@@ -13,7 +14,7 @@ fn a00002_routes_of_the_pod_are_in_it_on_the_interface_that_reaches_their_gatewa
         + &pool6("lan6", 60, &["gateway: fd60::1"])
         + &pool("storage", 7, &["gateway: 10.7.0.1", "routes: [{dst: 10.97.0.0/16, gw: 10.7.0.1}]"])
         + &pod("web", &[(IPPOOLS, ippools), (ROUTES, routes)]);
-    let (host, lab, inside) = (Host::with(&manifests), Lab::new(), Namespace::new());
+    let (host, lab, inside) = (Host::on(ENGINE, &manifests), Lab::new(), Namespace::new());
     let plugin = Plugin::macvlan(&host, &lab.node);
     for nic in ["eth0", "net1"] {
         let answer = plugin.call_in("ADD", &Pod::named("web").nic(nic), &inside);
@@ -39,7 +40,7 @@ fn routes_that_are_none_refuse_the_pod_before_anything_is_taken() {
         + &pod("json", &[(ROUTES, "10.0.0.0/8")])
         + &pod("mixed", &[(ROUTES, r#"[{"dst": "10.0.0.0/8", "gw": "fd00::1"}]"#)])
         + &pod("far", &[(ROUTES, r#"[{"dst": "10.0.0.0/8", "gw": "192.168.0.1"}]"#)]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     refused(&host, &Pod::named("json"), 103, &["wrong input", ROUTES, "write for example"]);
     refused(&host, &Pod::named("mixed"), 103, &[ROUTES, "different families"]);
     assert_eq!(gets(&host, &Pod::named("far")), ["10.6.0.10/24"], "a gateway that no interface reaches is left out");
@@ -56,7 +57,7 @@ fn a00010_interfaces_of_a_changed_template_use_the_new_pools() {
         + &pool("c", 8, &[])
         + &pod("old", &[(IPPOOLS, &of("a", "b"))])
         + &pod("new", &[(IPPOOLS, &of("a", "c"))]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     let (old, new) = (Pod::named("old"), Pod::named("new"));
     assert_eq!(
         (gets(&host, &old), gets(&host, &old.nic("net1"))),
@@ -74,7 +75,7 @@ fn a00010_interfaces_of_a_changed_template_use_the_new_pools() {
 #[test]
 fn a00013_an_interface_that_the_list_leaves_out_is_refused() {
     let host =
-        Host::with(&(pool("a", 6, &[]) + &pod("web", &[(IPPOOLS, r#"[{"interface": "eth0", "ipv4": ["a"]}]"#)])));
+        Host::on(ENGINE, &(pool("a", 6, &[]) + &pod("web", &[(IPPOOLS, r#"[{"interface": "eth0", "ipv4": ["a"]}]"#)])));
     assert_eq!(gets(&host, &Pod::named("web")), ["10.6.0.10/24"]);
     refused(
         &host,
@@ -87,7 +88,7 @@ fn a00013_an_interface_that_the_list_leaves_out_is_refused() {
 #[test]
 fn a00014_an_interface_twice_in_the_list_is_refused() {
     let twice = r#"[{"interface": "eth0", "ipv4": ["a"]}, {"interface": "eth0", "ipv4": ["b"]}]"#;
-    let host = Host::with(&(pool("a", 6, &[]) + &pool("b", 7, &[]) + &pod("web", &[(IPPOOLS, twice)])));
+    let host = Host::on(ENGINE, &(pool("a", 6, &[]) + &pool("b", 7, &[]) + &pod("web", &[(IPPOOLS, twice)])));
     refused(&host, &Pod::named("web"), 103, &["the interface eth0 has two elements"]);
 }
 
@@ -95,7 +96,7 @@ fn a00014_an_interface_twice_in_the_list_is_refused() {
 fn a00015_patterns_per_interface() {
     let patterns = r#"[{"interface": "eth0", "ipv4": ["lan-*"]}, {"interface": "net1", "ipv4": ["storage-?"]}]"#;
     let manifests = pool("lan-a", 6, &[]) + &pool("storage-1", 7, &[]) + &pool("storage-10", 8, &[]);
-    let host = Host::with(&(manifests + &pod("web", &[(IPPOOLS, patterns)])));
+    let host = Host::on(ENGINE, &(manifests + &pod("web", &[(IPPOOLS, patterns)])));
     assert_eq!(gets(&host, &Pod::named("web")), ["10.6.0.10/24"]);
     assert_eq!(gets(&host, &Pod::named("web").nic("net1")), ["10.7.0.10/24"]);
 }
@@ -106,7 +107,7 @@ fn a00016_an_interface_without_room_drains_no_other_interfaces_pool() {
     let both = r#"[{"interface": "eth0", "ipv4": ["roomy"]}, {"interface": "net1", "ipv4": ["one"]}]"#;
     let manifests =
         pool("roomy", 6, &[]) + &one + &pod("first", &[(IPPOOLS, both)]) + &pod("second", &[(IPPOOLS, both)]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     assert_eq!(gets(&host, &Pod::named("first")), ["10.6.0.10/24"]);
     for attempt in 0..5 {
         let second = Pod::named("second").in_sandbox(&format!("attempt-{attempt}"));
@@ -124,7 +125,7 @@ fn a00018_interfaces_without_names_are_those_that_multus_attaches_in_order() {
         + &pool("b", 7, &[])
         + &pool("c", 8, &["multusName: [default/san]"])
         + &pod("web", &[(IPPOOLS, positional), (NETWORKS, "lan, san@fast0")]);
-    let host = Host::with(&manifests);
+    let host = Host::on(ENGINE, &manifests);
     let web = Pod::named("web");
     assert_eq!(gets(&host, &web), ["10.6.0.10/24"]);
     assert_eq!(host.allocations().len(), 3, "the first ADD takes what all interfaces need");
@@ -142,14 +143,14 @@ fn a00018_interfaces_without_names_are_those_that_multus_attaches_in_order() {
 #[test]
 fn interfaces_of_one_pool_and_both_families_have_an_address_each() {
     let both = r#"[{"interface": "eth0", "ipv4": ["p"], "ipv6": ["p6"]}, {"interface": "net1", "ipv4": ["p"], "ipv6": ["p6"]}]"#;
-    let host = Host::with(&(pool("p", 6, &[]) + &pool6("p6", 6, &[]) + &pod("web", &[(IPPOOLS, both)])));
+    let host = Host::on(ENGINE, &(pool("p", 6, &[]) + &pool6("p6", 6, &[]) + &pod("web", &[(IPPOOLS, both)])));
     assert_eq!(gets(&host, &Pod::named("web")), ["10.6.0.10/24", "fd06::10/64"]);
     assert_eq!(gets(&host, &Pod::named("web").nic("net1")), ["10.6.0.11/24", "fd06::11/64"]);
 }
 
 #[test]
 fn the_configurations_name_resolution_is_in_the_result() {
-    let host = Host::with(&(pool("p", 6, &[]) + &pod("web", &[(IPPOOL, r#"{"ipv4": ["p"]}"#)])));
+    let host = Host::on(ENGINE, &(pool("p", 6, &[]) + &pod("web", &[(IPPOOL, r#"{"ipv4": ["p"]}"#)])));
     let mut plugin = Plugin::of(&host);
     let dns =
         json!({"domain": "shop.example", "nameservers": ["10.0.0.2"], "search": ["example"], "options": ["ndots:5"]});

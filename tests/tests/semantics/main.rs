@@ -1,56 +1,24 @@
-//! Spiderpool's end-to-end cases, as far as they concern IPAM and one machine can show them. Tests are named by the
-//! case's id; `tests/cases/ipam.md` says of every id which test covers it, or that none does.
+//! Spiderpool's end-to-end cases, as far as they concern IPAM and one machine can show them, and what comes together in
+//! time. Tests are named by the case's id; `tests/cases/ipam.md` says of every id which test covers it, or that none does.
+//! `cluster_semantics` runs the same tests on a real API server.
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod addresses;
 mod affinity;
 mod annotations;
 mod assignment;
+mod case;
 mod detection;
+mod files;
 mod interfaces;
+mod interrupted;
+mod network;
 mod pools;
+mod races;
 mod retention;
 mod table;
 
-use spiderpool_tests::{Host, Plugin, Pod};
+use spiderpool_tests::Engine;
 
-const IPPOOL: &str = "ipam.spidernet.io/ippool";
-const IPPOOLS: &str = "ipam.spidernet.io/ippools";
-const IP_ADDRESSES: &str = "ipam.spidernet.io/ip-addresses";
-const ROUTES: &str = "ipam.spidernet.io/routes";
-const NETWORKS: &str = "k8s.v1.cni.cncf.io/networks";
-
-/// A Pod of `default` with annotations.
-fn pod(name: &str, annotations: &[(&str, &str)]) -> String {
-    spiderpool_tests::manifests::pod("default", name, &format!("uid-{name}"), annotations)
-}
-
-/// A pool of 10.N.0.0/24 with the addresses 10.N.0.10 to 10.N.0.19. `more` are further lines of its spec.
-fn pool(name: &str, number: u8, more: &[&str]) -> String {
-    let (subnet, ips) = (format!("10.{number}.0.0/24"), format!("10.{number}.0.10-10.{number}.0.19"));
-    spiderpool_tests::manifests::pool(name, &subnet, &ips, more)
-}
-
-/// A pool of fdNN::/64 with the addresses fdNN::10 to fdNN::19.
-fn pool6(name: &str, number: u8, more: &[&str]) -> String {
-    let (subnet, ips) = (format!("fd{number:02}::/64"), format!("fd{number:02}::10-fd{number:02}::19"));
-    spiderpool_tests::manifests::pool(name, &subnet, &ips, more)
-}
-
-/// The addresses that the pod gets.
-#[track_caller]
-fn gets(host: &Host, pod: &Pod) -> Vec<String> {
-    Plugin::of(host).add(pod).addresses()
-}
-
-/// The pod gets nothing, holds nothing, and hears all of these words.
-#[track_caller]
-fn refused(host: &Host, pod: &Pod, code: u64, words: &[&str]) {
-    let before = host.allocations();
-    let (found, text) = Plugin::of(host).add(pod).error();
-    assert_eq!(found, code, "{text}");
-    for word in words {
-        assert!(text.contains(word), "no {word:?} in: {text}");
-    }
-    assert_eq!(host.allocations(), before, "a refused pod takes nothing");
-}
+/// Where objects and addresses are kept.
+const ENGINE: Engine = Engine::Local;

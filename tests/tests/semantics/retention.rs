@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use spiderpool_tests::manifests::object;
 use spiderpool_tests::{Host, HostOptions, Lab, Namespace, Plugin, Pod};
 
-use super::{IP_ADDRESSES, IPPOOL, IPPOOLS, NETWORKS, gets, pool, pool6};
+use super::case::{IP_ADDRESSES, IPPOOL, IPPOOLS, NETWORKS, gets, pool, pool6};
 
 const RETAIN: &str = "ipam.spidernet.io/retain";
 

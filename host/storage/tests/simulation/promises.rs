@@ -213,6 +213,26 @@ fn what_a_dead_pod_keeps_elsewhere_does_not_take_the_record_back() {
     });
 }
 
+/// A request that nobody got an answer about lands after the pod got another address, and after the agent died: both are
+/// the pod's now, for the same sandbox.
+#[test]
+fn of_two_addresses_of_one_interface_the_one_that_was_answered_is_answered_again() {
+    test(async {
+        let cluster = cluster();
+        let before = agent(&cluster, "node1", 1).await;
+        let answered = add_as(&before, "a", Pick::Exactly(vec!["10.6.0.2".parse().unwrap()])).await.unwrap();
+        recorded(&before).await;
+        drop(before);
+        for stored in cluster.0.lock().blocks.values_mut() {
+            let entry = stored.spec.allocations[&answered.leases[0].address].clone();
+            stored.spec.allocations.insert("10.6.0.1".parse().unwrap(), entry);
+            stored.version = "landed late".to_owned();
+        }
+        let after = agent(&cluster, "node1", 2).await;
+        assert_eq!(add(&after, "a").await.unwrap().leases, answered.leases);
+    });
+}
+
 #[test]
 fn nobody_looks_for_an_inheritance_that_is_not_wanted() {
     test(async {

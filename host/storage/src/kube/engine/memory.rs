@@ -10,8 +10,10 @@ use spiderpool_ip::{Block, Family, IpRange, IpSet};
 use tokio::time::Instant;
 
 use super::Spaces;
+use super::adopt::claims;
 use super::entry;
-use super::picture::{Picture, Seen, usable};
+use super::picture::{Picture, Seen};
+use super::pictures::Pictures;
 use super::retry::LANDING;
 use crate::kube::{BlockMark, PodRef, RecordedEndpoint, StoredBlock};
 use crate::{Allocation, Endpoint, Holder, PoolSpace, Usage};
@@ -34,7 +36,7 @@ pub(super) struct Memory {
     spaces: Spaces,
     by_uid: BTreeMap<String, Vec<Arc<Allocation>>>,
     by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
-    pools: BTreeMap<String, BTreeMap<Block, Seen>>,
+    pools: BTreeMap<String, Pictures>,
     doubts: BTreeMap<String, Doubts>,
     /// What is held here and has an end: when, and in which pool.
     ends: BTreeSet<(SystemTime, String, IpAddr)>,
@@ -105,21 +107,21 @@ impl Memory {
 
     // === Pictures ===
 
-    pub(super) fn blocks(&self, pool: &str) -> Option<&BTreeMap<Block, Seen>> {
-        self.pools.get(pool)
+    pub(super) fn pictures(&mut self, pool: &str) -> &mut Pictures {
+        self.pools.entry(pool.to_owned()).or_default()
     }
 
     /// The pools that have a record of the block that the address is in.
     pub(super) fn pools_around(&self, address: IpAddr) -> Vec<String> {
         let block = Block::containing(address);
-        self.pools.iter().filter(|(_, blocks)| blocks.contains_key(&block)).map(|(pool, _)| pool.clone()).collect()
+        self.pools.iter().filter(|(_, blocks)| blocks.get(block).is_some()).map(|(pool, _)| pool.clone()).collect()
     }
 
     /// Keeps what a block is now, and answers with the pods that this surprises: those whose addresses changed without
     /// being `expected`.
     pub(super) fn see(&mut self, stored: &StoredBlock, expected: &BTreeSet<IpAddr>, now: Instant) -> Vec<PodRef> {
         let (pool, block) = (stored.spec.pool.as_str(), stored.spec.block);
-        self.pools.entry(pool.to_owned()).or_default().insert(block, Seen::Read(Picture::of(stored)));
+        self.pictures(pool).insert(block, Seen::Read(Picture::of(stored)));
         let mut surprised = Vec::new();
         for known in self.held_in(pool, block) {
             let address = known.lease.address;
@@ -209,19 +211,23 @@ impl Memory {
     }
 
     /// At the start everything is met at once; leases are listed by NIC then, IPv4 before IPv6. Of several pods of one name
-    /// the latest is the one that the `recorded` tell of.
+    /// the latest is the one that the `recorded` tell of, and of several addresses of one NIC the first.
     pub(super) fn start(&mut self, all: &[StoredBlock], recorded: &[RecordedEndpoint], now: Instant) {
-        let recorded: BTreeSet<&str> = recorded.iter().map(|recorded| recorded.pod.uid.as_str()).collect();
+        let pods: BTreeSet<&str> = recorded.iter().map(|recorded| recorded.pod.uid.as_str()).collect();
+        let claims = recorded.iter().flat_map(claims);
+        let answered: BTreeSet<_> = claims.map(|(_, claim)| (claim.record.pod_uid, claim.address)).collect();
         let mut mine: Vec<(&str, IpAddr, &BlockAllocation)> = Vec::new();
         for stored in all {
             let (pool, block) = (&stored.spec.pool, stored.spec.block);
-            self.pools.entry(pool.clone()).or_default().insert(block, Seen::Read(Picture::of(stored)));
+            self.pictures(pool).insert(block, Seen::Read(Picture::of(stored)));
             let entries = stored.spec.allocations.iter().filter(|(_, entry)| entry.node == self.node);
             mine.extend(entries.map(|(&address, entry)| (pool.as_str(), address, entry)));
         }
-        mine.sort_by(|(_, one, a), (_, other, b)| {
-            let place = |entry: &BlockAllocation| recorded.contains(entry.pod_uid.as_str());
-            (place(a), &a.pod_uid, &a.interface, one).cmp(&(place(b), &b.pod_uid, &b.interface, other))
+        mine.sort_by_cached_key(|(_, address, entry)| {
+            let (uid, nic) = (entry.pod_uid.clone(), entry.interface.clone());
+            let latest = pods.contains(uid.as_str());
+            let twin = !answered.contains(&(uid.clone(), *address));
+            (latest, uid, nic, Family::of(*address), twin, *address)
         });
         for (pool, address, entry) in mine {
             self.meet(pool, address, entry, true, now);
@@ -230,9 +236,7 @@ impl Memory {
 
     /// The block does not exist.
     pub(super) fn unsee(&mut self, pool: &str, block: Block) -> Vec<PodRef> {
-        if let Some(blocks) = self.pools.get_mut(pool) {
-            blocks.remove(&block);
-        }
+        self.pictures(pool).remove(block);
         let known = self.held_in(pool, block);
         known.iter().for_each(|known| self.forget(known));
         known.iter().map(|known| pod_ref(known)).collect()
@@ -240,15 +244,7 @@ impl Memory {
 
     /// Keeps the pictures that are still right.
     pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<BlockMark>) {
-        let blocks = self.pools.entry(pool.to_owned()).or_default();
-        let before = std::mem::take(blocks);
-        for (block, version, mark) in marks {
-            let seen = match before.get(&block) {
-                Some(Seen::Read(picture)) if picture.version == version => Seen::Read(picture.clone()),
-                _ => Seen::Listed(mark),
-            };
-            blocks.insert(block, seen);
-        }
+        self.pictures(pool).list(marks);
     }
 
     fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
@@ -323,38 +319,19 @@ impl Memory {
 
     // === How full ===
 
-    pub(super) fn usage(&self, space: &PoolSpace, now: SystemTime) -> Usage {
-        let (mut allocated, mut quarantined) = (0, 0);
-        for (block, picture) in self.pictures(&space.name, &space.usable) {
-            let usable = usable(space, block);
-            allocated += u64::from(picture.held_at(now).and(usable).count());
-            quarantined += u64::from(picture.quarantined(now).and(usable).count());
-        }
-        let used = u128::from(allocated) + u128::from(quarantined);
-        Usage { allocated, quarantined, free: space.usable.count().saturating_sub(used) }
+    pub(super) fn usage(&mut self, space: &Arc<PoolSpace>, now: SystemTime) -> Usage {
+        self.pictures(&space.name).usage(space, now)
     }
 
     pub(super) fn in_use(&self, space: &IpSet) -> IpSet {
         let mut ranges = Vec::new();
-        for pool in self.pools.keys() {
-            for (block, picture) in self.pictures(pool, space) {
-                let held = picture.held.and(crate::block::Bits(space.bits_in_block(block)));
-                ranges.extend(held.iter().map(|offset| IpRange::from(block.address(offset))));
-            }
+        let (first, last) = (space.first().map(Block::containing), space.last().map(Block::containing));
+        let blocks = self.pools.values().flat_map(Pictures::read);
+        for (block, picture) in blocks.filter(|(block, _)| Some(*block) >= first && Some(*block) <= last) {
+            let held = picture.held.and(crate::block::Bits(space.bits_in_block(block)));
+            ranges.extend(held.iter().map(|offset| IpRange::from(block.address(offset))));
         }
         IpSet::from_ranges(space.family(), ranges).unwrap_or_else(|_| IpSet::empty(space.family()))
-    }
-
-    /// The pictures of the pool's blocks that `within` reaches into.
-    fn pictures<'a>(&'a self, pool: &str, within: &IpSet) -> impl Iterator<Item = (Block, &'a Picture)> {
-        let ends = within.first().zip(within.last()).map(|(a, b)| (Block::containing(a), Block::containing(b)));
-        let blocks = self.pools.get(pool).zip(ends);
-        blocks.into_iter().flat_map(|(blocks, (first, last))| blocks.range(first..=last)).filter_map(
-            |(&block, seen)| match seen {
-                Seen::Read(picture) => Some((block, picture)),
-                Seen::Listed(_) => None,
-            },
-        )
     }
 }
 

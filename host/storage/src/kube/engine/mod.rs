@@ -64,6 +64,7 @@ mod job;
 mod memory;
 mod pick;
 mod picture;
+mod pictures;
 mod plan;
 mod recorder;
 mod request;

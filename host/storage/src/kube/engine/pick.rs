@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use spiderpool_ip::{Block, Family};
 
 use super::job::Take;
 use super::picture::{Seen, mark, usable};
+use super::pictures::Pictures;
 use crate::block::Bits;
 use crate::place::{fnv1a, scatter};
 use crate::{Pick, PoolSpace, Why};
@@ -20,7 +22,7 @@ const SPREAD: usize = 1024 / Block::SIZE as usize;
 
 /// What is known of a pool while one round is planned.
 pub(super) struct View<'a> {
-    pub(super) blocks: Option<&'a BTreeMap<Block, Seen>>,
+    pub(super) pictures: &'a mut Pictures,
     /// What this round takes already.
     pub(super) busy: BTreeMap<Block, Bits>,
     pub(super) now: SystemTime,
@@ -56,7 +58,7 @@ enum Room {
 impl View<'_> {
     /// The free address that is asked for.
     pub(super) fn pick(&mut self, take: &Take) -> Found {
-        let space = take.space.as_ref();
+        let space = &take.space;
         if space.usable.is_empty() {
             return Found::Never(Why::Empty);
         }
@@ -71,14 +73,14 @@ impl View<'_> {
 
     /// The blocks of the pool that exist and were not read since they were changed.
     pub(super) fn unread(&self, space: &PoolSpace) -> Vec<Block> {
-        let listed = self.blocks.into_iter().flatten().filter(|(_, seen)| matches!(seen, Seen::Listed(_)));
-        let listed = listed.map(|(&block, _)| block).filter(|block| block.family() == space.usable.family());
+        let listed = self.pictures.iter().filter(|(_, seen)| matches!(seen, Seen::Listed(_)));
+        let listed = listed.map(|(block, _)| block).filter(|block| block.family() == space.usable.family());
         listed.filter(|&block| usable(space, block) != Bits::default()).collect()
     }
 
     fn room(&self, space: &PoolSpace, block: Block) -> Room {
         let usable = usable(space, block);
-        let free = match self.blocks.and_then(|blocks| blocks.get(&block)) {
+        let free = match self.pictures.get(block) {
             None => usable,
             Some(Seen::Read(picture)) => picture.free(usable, self.now),
             Some(Seen::Listed(full)) if *full == Some(mark(usable)) => Bits::default(),
@@ -88,7 +90,7 @@ impl View<'_> {
         if free == Bits::default() { Room::None } else { Room::Free(free) }
     }
 
-    fn lowest(&mut self, space: &PoolSpace) -> Found {
+    fn lowest(&mut self, space: &Arc<PoolSpace>) -> Found {
         match self.lowest_block(space) {
             Some((block, Room::Free(bits))) => {
                 bits.first_from(0).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
@@ -99,16 +101,16 @@ impl View<'_> {
     }
 
     /// The lowest block that has room, or is not known to have none.
-    fn lowest_block(&mut self, space: &PoolSpace) -> Option<(Block, Room)> {
+    fn lowest_block(&mut self, space: &Arc<PoolSpace>) -> Option<(Block, Room)> {
         let start = match self.cursor {
-            Some((of, block)) if std::ptr::eq(of, space) => space.usable.block_at_or_after(block),
-            _ => space.usable.first().map(Block::containing),
+            Some((of, block)) if std::ptr::eq(of, Arc::as_ptr(space)) => space.usable.block_at_or_after(block),
+            _ => self.pictures.lowest_open(space),
         };
         let mut candidate = start;
         while let Some(block) = candidate {
-            self.cursor = Some((space, block));
+            self.cursor = Some((Arc::as_ptr(space), block));
             match self.room(space, block) {
-                Room::None => candidate = after(space, block),
+                Room::None => candidate = space.block_after(block),
                 room => return Some((block, room)),
             }
         }
@@ -118,10 +120,10 @@ impl View<'_> {
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
     /// likes the blocks in an order of its own and stays with one as long as that has room; where in it, depends on how often
     /// others were faster.
-    fn apart(&mut self, space: &PoolSpace) -> Found {
+    fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
         let Some((lowest, _)) = self.lowest_block(space) else { return Found::Full };
         let liking = |block: Block| scatter(fnv1a(format!("{} {block}", self.node).as_bytes()));
-        let blocks = std::iter::successors(Some(lowest), |block| after(space, *block)).take(BLOCKS_IN_A_ROW);
+        let blocks = std::iter::successors(Some(lowest), |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW);
         let rooms = blocks.map(|block| (block, self.room(space, block)));
         let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
         match rooms.max_by_key(|(block, _)| liking(*block)) {
@@ -137,7 +139,7 @@ impl View<'_> {
     }
 
     /// The first free address at or after the place that `number` stands for, going on at the pool's beginning.
-    fn near(&mut self, space: &PoolSpace, number: u128) -> Found {
+    fn near(&mut self, space: &Arc<PoolSpace>, number: u128) -> Found {
         let place = space.usable.nth(number % space.usable.count().max(1));
         let Some(start) = place else { return Found::Full };
         let mut block = Block::containing(start);
@@ -152,7 +154,7 @@ impl View<'_> {
                 }
                 Room::None => {}
             }
-            let next = after(space, block).or_else(|| space.usable.first().map(Block::containing));
+            let next = space.block_after(block).or_else(|| space.usable.first().map(Block::containing));
             let Some(next) = next else { break };
             (block, from) = (next, 0);
         }
@@ -178,11 +180,6 @@ impl View<'_> {
     }
 }
 
-/// The next block of the pool.
-fn after(space: &PoolSpace, block: Block) -> Option<Block> {
-    block.next().and_then(|next| space.usable.block_at_or_after(next))
-}
-
 /// Why a pool cannot serve a family at all.
 pub(super) fn other_family(space: &PoolSpace, family: Family) -> Option<Why> {
     let of = space.usable.family();
@@ -202,7 +199,7 @@ mod tests {
     fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
         let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.255.255"]).unwrap();
         let subnet = "10.6.0.0/16".parse().unwrap();
-        let space = PoolSpace::new("p", subnet, usable);
+        let space = Arc::new(PoolSpace::new("p", subnet, usable));
         let full = || {
             Seen::Read(Picture {
                 version: String::new(),
@@ -212,11 +209,12 @@ mod tests {
             })
         };
         for held in [0, BLOCKS_IN_A_ROW + 1, 3 * BLOCKS_IN_A_ROW] {
-            let blocks: BTreeMap<Block, Seen> = space.usable.blocks().take(held).map(|block| (block, full())).collect();
+            let mut pictures = Pictures::default();
+            space.usable.blocks().take(held).for_each(|block| pictures.insert(block, full()));
             let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let now = SystemTime::UNIX_EPOCH;
-                let (busy, blocks) = (BTreeMap::new(), Some(&blocks));
-                let mut view = View { blocks, busy, now, node, contended: Some(1), cursor: None };
+                let (busy, pictures) = (BTreeMap::new(), &mut pictures);
+                let mut view = View { pictures, busy, now, node, contended: Some(1), cursor: None };
                 match view.apart(&space) {
                     Found::Address(address) => Block::containing(address),
                     other => panic!("{other:?}"),

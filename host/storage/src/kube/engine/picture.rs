@@ -22,6 +22,15 @@ pub(super) enum Seen {
     Listed(Option<FullMark>),
 }
 
+impl Seen {
+    pub(super) fn picture(&self) -> Option<&Picture> {
+        match self {
+            Self::Read(picture) => Some(picture),
+            Self::Listed(_) => None,
+        }
+    }
+}
+
 /// What a block held.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
@@ -42,6 +51,11 @@ impl Picture {
         let ending = stored.spec.allocations.iter().filter(|(_, there)| there.until.is_some());
         let ending = ending.filter_map(|(&address, there)| Some((block.offset(address)?, there.clone())));
         Self { version: stored.version.clone(), held, ending: ending.collect(), resting: resting.collect() }
+    }
+
+    /// Whether time changes what is free.
+    pub(super) fn passes(&self) -> bool {
+        !(self.ending.is_empty() && self.resting.is_empty())
     }
 
     /// Which addresses are held without an end: nobody but whoever frees one will make room.

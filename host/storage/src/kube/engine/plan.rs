@@ -85,7 +85,7 @@ pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> P
     creates.retain(|block| !reads.contains(block));
     for (&block, batch) in batches.iter_mut() {
         batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
-        let held = match view.blocks.and_then(|blocks| blocks.get(&block)) {
+        let held = match view.pictures.get(block) {
             Some(Seen::Read(picture)) => held_after(picture.lasting(), block, &batch.changes),
             _ => Bits::default(),
         };
@@ -140,7 +140,8 @@ fn consider(
                 Found::Full => {
                     let left = view.unread(&take.space);
                     if left.is_empty() {
-                        let why = full(view, &take.space);
+                        let quarantined = view.pictures.usage(&take.space, view.now).quarantined;
+                        let why = Why::Full { total: take.space.usable.count(), quarantined };
                         plan.outcomes.push((index, Outcome::NoRoom(why)));
                     }
                     unread.extend(left);
@@ -164,7 +165,7 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
     if taken {
         return;
     }
-    let seen = view.blocks.and_then(|blocks| blocks.get(&block));
+    let seen = view.pictures.get(block);
     let (ending, resting) = match seen {
         Some(Seen::Read(picture)) => (picture.ending.get(&offset), picture.resting.get(&offset)),
         Some(Seen::Listed(_)) => (None, None),
@@ -216,19 +217,6 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         batch.changes.push(Change::Wake { address, from: rest.clone() });
     }
     batch.changes.push(change);
-}
-
-fn full(view: &View<'_>, space: &PoolSpace) -> Why {
-    let mut quarantined = 0;
-    for (&block, seen) in view.blocks.into_iter().flatten() {
-        if let Seen::Read(picture) = seen
-            && block.family() == space.usable.family()
-        {
-            let usable = super::picture::usable(space, block);
-            quarantined += u64::from(picture.quarantined(view.now).and(usable).count());
-        }
-    }
-    Why::Full { total: space.usable.count(), quarantined }
 }
 
 fn held_after(mut held: Bits, block: Block, changes: &[Change]) -> Bits {

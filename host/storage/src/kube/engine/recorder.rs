@@ -23,8 +23,8 @@ use crate::{Endpoint, LedgerError};
 
 /// How many records are written at once.
 const AT_ONCE: usize = 16;
-/// While requests wait for answers those come first, since a pod starts with its address and nobody waits for its record:
-/// a record waits this long then, unless so many are behind.
+/// While requests come those are first, since a pod starts with its address and nobody waits for its record: a record
+/// waits this long then, unless so many are behind.
 const DEFER: Duration = Duration::from_secs(2);
 const DEFERRED: usize = 128;
 /// How often it is looked whether requests still wait.

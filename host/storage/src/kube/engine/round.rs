@@ -66,9 +66,9 @@ impl Writer {
 
     fn plan(&mut self) -> Plan {
         let contended = self.apart_until.filter(|&until| Instant::now() < until).map(|_| self.losses);
-        let memory = self.shared.memory.lock();
+        let mut memory = self.shared.memory.lock();
         let view = View {
-            blocks: memory.blocks(&self.pool),
+            pictures: memory.pictures(&self.pool),
             busy: BTreeMap::new(),
             now: (self.shared.config.clock)(),
             node: &self.shared.config.node,
@@ -227,7 +227,7 @@ impl Writer {
     /// Has the blocks listed, which tells how far others have come, unless that was done lately.
     fn look_again(&mut self) {
         let now = Instant::now();
-        let blocks = self.shared.memory.lock().blocks(&self.pool).map_or(0, BTreeMap::len);
+        let blocks = self.shared.memory.lock().pictures(&self.pool).len();
         let worth = LOOK * u32::try_from(blocks).unwrap_or(u32::MAX).saturating_add(LOOK_LEAST);
         self.looked = self.looked.filter(|&looked| now < looked + worth);
     }

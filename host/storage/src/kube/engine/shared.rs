@@ -27,6 +27,8 @@ use crate::{LedgerError, LedgerError::Closed};
 /// How many requests may run or wait, and how many jobs may wait for one pool. Whoever comes then is told that the ledger is
 /// busy.
 pub(super) const WAITING: usize = 1024;
+/// For how long after a request others are expected: a plugin that starts now comes a few milliseconds later.
+const LULL: Duration = Duration::from_millis(100);
 /// How often it is looked whether everything has ended.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -39,17 +41,25 @@ pub(super) struct Shared {
     /// An address has got an end, perhaps the next one.
     pub(super) ends: Notify,
     pub(super) writers: Mutex<BTreeMap<String, mpsc::Sender<Job>>>,
-    running: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
     closed: AtomicBool,
     stopped: CancellationToken,
 }
 
+/// Who asks.
+struct Traffic {
+    running: AtomicUsize,
+    /// When a request ended last.
+    last: Mutex<Option<Instant>>,
+}
+
 /// A request that runs. Dropping it ends it.
-pub(super) struct Running(Arc<AtomicUsize>);
+pub(super) struct Running(Arc<Traffic>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        *self.0.last.lock() = Some(Instant::now());
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -78,7 +88,7 @@ impl Shared {
             recorder: Arc::clone(&recorder),
             ends: Notify::new(),
             writers: Mutex::default(),
-            running: Arc::default(),
+            traffic: Arc::new(Traffic { running: AtomicUsize::new(0), last: Mutex::new(None) }),
             closed: AtomicBool::new(false),
             stopped: CancellationToken::new(),
         });
@@ -93,16 +103,18 @@ impl Shared {
         if self.closed.load(Ordering::Acquire) {
             return Err(Closed);
         }
-        let running = Running(Arc::clone(&self.running));
-        if self.running.fetch_add(1, Ordering::AcqRel) >= WAITING {
+        let running = Running(Arc::clone(&self.traffic));
+        if self.traffic.running.fetch_add(1, Ordering::AcqRel) >= WAITING {
             return Err(LedgerError::Busy { waiting: WAITING });
         }
         Ok(running)
     }
 
-    /// Whether requests wait for answers.
+    /// Whether requests wait for answers, or are likely to soon.
     pub(super) fn is_busy(&self) -> bool {
-        self.running.load(Ordering::Acquire) > 0
+        let lately = || self.traffic.last.lock().is_some_and(|last| last.elapsed() < LULL);
+        let closed = self.closed.load(Ordering::Acquire);
+        !closed && (self.traffic.running.load(Ordering::Acquire) > 0 || lately())
     }
 
     /// Runs until it is done or the ledger is dropped.
@@ -120,7 +132,7 @@ impl Shared {
 
     pub(super) async fn close(&self, patience: Duration) -> bool {
         self.closed.store(true, Ordering::Release);
-        let ended = || self.running.load(Ordering::Acquire) == 0 && self.recorder.backlog() == 0;
+        let ended = || self.traffic.running.load(Ordering::Acquire) == 0 && self.recorder.backlog() == 0;
         let deadline = Instant::now() + patience;
         while !ended() && Instant::now() < deadline {
             tokio::time::sleep(PATIENCE).await;

@@ -1,16 +1,16 @@
 //! A call that is cut short, on whichever side, neither loses an address nor keeps one that nobody has.
-#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
-use std::fs;
 use std::thread;
 
-use spiderpool_tests::manifests::{policy, pool};
 use spiderpool_tests::{Host, Plugin, Pod};
 use spiderpool_wire::summary::PolicyPhase;
 
+use super::ENGINE;
+use super::case::{pool, recorded};
+
 /// A machine on which every decision takes a second, as a policy is in force that never answers and is then passed over.
 fn slow_host() -> Host {
-    let host = Host::with(&pool("v4", "10.6.0.0/24", "10.6.0.10-10.6.0.19", &["default: true"]));
+    let host = Host::on(ENGINE, &pool("v4", 6, &["default: true"]));
     let lines = [
         "order: 10",
         "extensionPoints: [affinity]",
@@ -18,8 +18,7 @@ fn slow_host() -> Host {
         "settings: {behave: spin}",
         "limits: {fuel: 5000000000, deadlineMilliseconds: 1000}",
     ];
-    fs::copy(host.dist.fixture("misbehave"), host.policies().join("slow.wasm")).unwrap();
-    fs::write(host.policies().join("slow.yaml"), policy("slow", "slow.wasm", &lines)).unwrap();
+    host.policy("slow", &host.dist.fixture("misbehave"), &lines);
     host.wait_for("the slow policy is in force", || {
         host.policy_summaries().iter().any(|policy| policy.name == "slow" && policy.phase == PolicyPhase::Ready)
     });
@@ -99,4 +98,42 @@ fn an_agent_that_is_told_to_stop_answers_first_what_it_has_begun() {
     host.run();
     let held: Vec<String> = host.allocations().into_iter().map(|row| row.pod_name).collect();
     assert_eq!(held, ["web-0"], "what was answered is held");
+}
+
+#[test]
+fn a_pod_that_is_deleted_in_the_middle_of_its_add_leaves_nothing() {
+    let host = slow_host();
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let answer = thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(&web));
+        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+        host.delete_pod(&web);
+        add.join().unwrap()
+    });
+    assert_eq!(answer.addresses(), ["10.6.0.10/24"], "what has begun is answered");
+    plugin.del(&web);
+    assert!(host.allocations().is_empty());
+    recorded(&host, &web, None);
+}
+
+#[test]
+fn a_pool_that_goes_in_the_middle_of_an_add_is_passed_over() {
+    let host = slow_host();
+    host.write("a.yaml", &pool("a", 7, &["default: true"]));
+    host.wait_for("it is known", || host.pools().len() == 2);
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    let answer = thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(&web));
+        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+        host.remove("a.yaml");
+        host.wait_for("it is gone", || host.pools().len() == 1);
+        assert!(decisions_under_way(&host), "too late: the ADD has ended");
+        add.join().unwrap()
+    });
+    assert_eq!(answer.addresses(), ["10.6.0.10/24"], "the other's");
+    assert_eq!(plugin.add(&web).addresses(), answer.addresses());
+    plugin.del(&web);
+    assert!(host.allocations().is_empty());
 }

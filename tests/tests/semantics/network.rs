@@ -3,10 +3,12 @@
 use spiderpool_tests::manifests::pool;
 use spiderpool_tests::{Host, HostOptions, Lab, Namespace, Plugin, Pod};
 
+use super::ENGINE;
+
 fn host(conf: &str) -> Host {
     let manifests = pool("v4", "10.60.0.0/24", "10.60.0.10-10.60.0.40", &["default: true", "gateway: 10.60.0.1"])
         + &pool("v6", "fd60::/64", "fd60::10-fd60::40", &["default: true", "gateway: fd60::1"]);
-    Host::start(&manifests, HostOptions { conf: conf.into(), ..HostOptions::default() })
+    Host::start(&manifests, HostOptions { conf: conf.into(), ..HostOptions::on(ENGINE) })
 }
 
 fn reaches(from: &Namespace, to: &str) -> bool {

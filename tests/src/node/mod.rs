@@ -1,3 +1,5 @@
+mod clock;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -188,6 +190,7 @@ impl Node {
         let mut agent = self.agent.take().expect("an agent runs");
         agent.kill().expect("kill");
         agent.wait().expect("wait");
+        clock::forget(agent.id());
     }
 
     /// Asks the agent to stop, and waits for it. Answers whether it said that all was well.
@@ -337,6 +340,7 @@ impl Drop for Node {
             // It may have ended by itself.
             let _ = agent.kill();
             let _ = agent.wait();
+            clock::forget(agent.id());
         }
     }
 }

@@ -1,0 +1,229 @@
+//! How full the blocks of one pool were when they were last seen, counted with every change instead of when asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use spiderpool_ip::Block;
+
+use super::picture::{Picture, Seen, mark, usable};
+use crate::block::Bits;
+use crate::kube::BlockMark;
+use crate::{PoolSpace, Usage};
+
+/// The blocks of a pool that exist.
+#[derive(Debug, Default)]
+pub(super) struct Pictures {
+    seen: BTreeMap<Block, Seen>,
+    /// Blocks with addresses that will be free by themselves: how full they are depends on the time.
+    passing: BTreeSet<Block>,
+    tally: Option<Tally>,
+}
+
+/// The counts for one shape of the pool.
+#[derive(Debug)]
+struct Tally {
+    space: Arc<PoolSpace>,
+    /// Addresses of the pool that are held without an end.
+    lasting: u64,
+    /// Every block of the pool below this one has no address that is not held without an end; none: no block has.
+    open: Option<Block>,
+}
+
+impl Pictures {
+    pub(super) fn get(&self, block: Block) -> Option<&Seen> {
+        self.seen.get(&block)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Block, &Seen)> {
+        self.seen.iter().map(|(&block, seen)| (block, seen))
+    }
+
+    /// Those that were read.
+    pub(super) fn read(&self) -> impl Iterator<Item = (Block, &Picture)> {
+        self.iter().filter_map(|(block, seen)| Some((block, seen.picture()?)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub(super) fn insert(&mut self, block: Block, seen: Seen) {
+        if seen.picture().is_some_and(Picture::passes) {
+            self.passing.insert(block);
+        } else {
+            self.passing.remove(&block);
+        }
+        if let Some(tally) = &mut self.tally {
+            tally.lasting += tally.held(block, Some(&seen));
+            tally.reopen(block, Some(&seen));
+        }
+        let before = self.seen.insert(block, seen);
+        self.forget(block, before.as_ref());
+    }
+
+    pub(super) fn remove(&mut self, block: Block) {
+        self.passing.remove(&block);
+        if let Some(tally) = &mut self.tally {
+            tally.reopen(block, None);
+        }
+        let before = self.seen.remove(&block);
+        self.forget(block, before.as_ref());
+    }
+
+    /// Which blocks exist, with their versions: pictures that are still right are kept.
+    pub(super) fn list(&mut self, marks: Vec<BlockMark>) {
+        let mut before = std::mem::take(&mut self.seen);
+        let seen = |(block, version, full)| match before.remove(&block) {
+            Some(Seen::Read(picture)) if picture.version == version => (block, Seen::Read(picture)),
+            _ => (block, Seen::Listed(full)),
+        };
+        self.seen = marks.into_iter().map(seen).collect();
+        self.passing = self.read().filter(|(_, picture)| picture.passes()).map(|(block, _)| block).collect();
+        self.tally = None;
+    }
+
+    fn forget(&mut self, block: Block, before: Option<&Seen>) {
+        if let Some(tally) = &mut self.tally {
+            tally.lasting -= tally.held(block, before);
+        }
+    }
+
+    pub(super) fn usage(&mut self, space: &Arc<PoolSpace>, now: SystemTime) -> Usage {
+        let mut allocated = self.tally(space).lasting;
+        let mut quarantined = 0;
+        for &block in &self.passing {
+            let Some(picture) = self.seen.get(&block).and_then(Seen::picture) else { continue };
+            let usable = usable(space, block);
+            allocated += u64::from(picture.held_at(now).minus(picture.lasting()).and(usable).count());
+            quarantined += u64::from(picture.quarantined(now).and(usable).count());
+        }
+        let used = u128::from(allocated) + u128::from(quarantined);
+        Usage { allocated, quarantined, free: space.usable.count().saturating_sub(used) }
+    }
+
+    /// The lowest block of the pool that is not known to have all its addresses held without an end.
+    pub(super) fn lowest_open(&mut self, space: &Arc<PoolSpace>) -> Option<Block> {
+        let mut open = self.tally(space).open;
+        while let Some(block) = open
+            && is_closed(space, block, self.seen.get(&block))
+        {
+            open = space.block_after(block);
+        }
+        self.tally(space).open = open;
+        open
+    }
+
+    fn tally(&mut self, space: &Arc<PoolSpace>) -> &mut Tally {
+        let current = self.tally.take().filter(|tally| Arc::ptr_eq(&tally.space, space) || tally.space == *space);
+        let tally = current.unwrap_or_else(|| {
+            let open = space.usable.first().map(Block::containing);
+            let mut tally = Tally { space: Arc::clone(space), lasting: 0, open };
+            tally.lasting = self.iter().map(|(block, seen)| tally.held(block, Some(seen))).sum();
+            tally
+        });
+        self.tally.insert(tally)
+    }
+}
+
+impl Tally {
+    fn held(&self, block: Block, seen: Option<&Seen>) -> u64 {
+        let picture = seen.and_then(Seen::picture);
+        picture.map_or(0, |picture| picture.lasting().and(usable(&self.space, block)).count().into())
+    }
+
+    fn reopen(&mut self, block: Block, seen: Option<&Seen>) {
+        let below = self.open.is_none_or(|open| block < open);
+        if below && usable(&self.space, block) != Bits::default() && !is_closed(&self.space, block, seen) {
+            self.open = Some(block);
+        }
+    }
+}
+
+/// Whether only somebody who gives an address back can make room in the block.
+fn is_closed(space: &PoolSpace, block: Block, seen: Option<&Seen>) -> bool {
+    let usable = usable(space, block);
+    match seen {
+        None => false,
+        Some(Seen::Read(picture)) => usable.minus(picture.lasting()) == Bits::default(),
+        Some(Seen::Listed(full)) => *full == Some(mark(usable)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+    use proptest::prelude::*;
+    use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
+    use spiderpool_ip::{Family, IpSet};
+
+    use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Read(usize, u16, u16, u16),
+        List(usize, bool),
+        Remove(usize),
+        ListAll,
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let bits = || prop_oneof![Just(0), Just(u16::MAX), any::<u16>()];
+        let change = prop_oneof![
+            8 => (0..8usize, bits(), bits(), bits()).prop_map(|(n, held, ending, rests)| Change::Read(n, held, ending, rests)),
+            2 => (0..8usize, any::<bool>()).prop_map(|(n, full)| Change::List(n, full)),
+            2 => (0..8usize).prop_map(Change::Remove),
+            1 => Just(Change::ListAll),
+        ];
+        proptest::collection::vec(change, 1..40)
+    }
+
+    fn picture(held: u16, ending: u16, rests: u16) -> Picture {
+        // Of what has an end, half has ended.
+        let time = |offset: u8| Time(Timestamp::from_second(i64::from(offset) - 8).unwrap());
+        let ends = |offset| (offset, BlockAllocation { until: Some(time(offset)), ..BlockAllocation::default() });
+        let rest = |offset| (offset, Quarantine { until: time(offset), reason: String::new() });
+        Picture {
+            version: String::new(),
+            held: Bits(held | ending),
+            ending: Bits(ending).iter().map(ends).collect(),
+            resting: Bits(rests & !held & !ending).iter().map(rest).collect(),
+        }
+    }
+
+    proptest! {
+        /// What is kept current is what counting anew says.
+        #[test]
+        fn counts_follow_every_change(changes in changes()) {
+            let usable = IpSet::parse(Family::V4, ["10.6.0.3-10.6.0.47", "10.6.0.50-10.6.0.90"]).unwrap();
+            let space = Arc::new(PoolSpace::new("p", "10.6.0.0/16".parse().unwrap(), usable));
+            let block = |n: usize| Block::containing(std::net::IpAddr::from([10, 6, 0, 16 * n as u8]));
+            let mut kept = Pictures::default();
+            for change in changes {
+                match change {
+                    Change::Read(n, held, ending, rests) => {
+                        kept.insert(block(n), Seen::Read(picture(held, ending & !held, rests)));
+                    }
+                    Change::List(n, full) => {
+                        let bits = self::usable(&space, block(n));
+                        kept.insert(block(n), Seen::Listed(full.then(|| mark(bits))));
+                    }
+                    Change::Remove(n) => kept.remove(block(n)),
+                    Change::ListAll => {
+                        let marks = kept.iter().map(|(block, _)| (block, String::new(), None)).collect();
+                        kept.list(marks);
+                    }
+                }
+                let mut counted = Pictures::default();
+                counted.seen = kept.seen.clone();
+                counted.passing = counted.seen.keys().copied().collect();
+                prop_assert_eq!(kept.usage(&space, NOW), counted.usage(&space, NOW));
+                let open = space.usable.blocks().find(|&block| !is_closed(&space, block, kept.get(block)));
+                prop_assert_eq!(kept.lowest_open(&space), open);
+            }
+        }
+    }
+}
