@@ -25,7 +25,7 @@ use crate::{Endpoint, LedgerError};
 const AT_ONCE: usize = 16;
 /// While requests come those are first, since a pod starts with its address and nobody waits for its record: a record
 /// waits this long then, unless so many are behind.
-const DEFER: Duration = Duration::from_secs(2);
+const DEFER: Duration = Duration::from_secs(5);
 const DEFERRED: usize = 128;
 /// How often it is looked whether requests still wait.
 const LOOK: Duration = Duration::from_millis(20);

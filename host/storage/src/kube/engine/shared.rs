@@ -27,8 +27,8 @@ use crate::{LedgerError, LedgerError::Closed};
 /// How many requests may run or wait, and how many jobs may wait for one pool. Whoever comes then is told that the ledger is
 /// busy.
 pub(super) const WAITING: usize = 1024;
-/// For how long after a request others are expected: a plugin that starts now comes a few milliseconds later.
-const LULL: Duration = Duration::from_millis(100);
+/// For how long after a request others are expected, from this node or from those that come back with it.
+const LULL: Duration = Duration::from_millis(500);
 /// How often it is looked whether everything has ended.
 const PATIENCE: Duration = Duration::from_millis(10);
 
