@@ -31,9 +31,11 @@ fn pods_reach_each_other_and_the_gateway() {
     for to in ["10.60.0.11", "10.60.0.1", "fd60::1", "fd60::11"] {
         host.wait_for(&format!("a reaches {to}"), || reaches(&a, to));
     }
-    assert!(plugin.call_in("DEL", &Pod::named("a"), &a).ok);
-    assert!(plugin.call_in("DEL", &Pod::named("b"), &b).ok);
-    assert!(host.allocations().is_empty());
+    for (pod, netns) in [(Pod::named("a"), &a), (Pod::named("b"), &b)] {
+        host.delete_pod(&pod);
+        assert!(plugin.call_in("DEL", &pod, netns).ok);
+    }
+    host.wait_for("nothing is held", || host.allocations().is_empty());
 }
 
 #[test]
@@ -57,9 +59,12 @@ fn a_gateway_that_does_not_answer_fails_the_add() {
     let plugin = Plugin::macvlan(&host, &lab.node);
     assert!(plugin.call_in("ADD", &Pod::named("fine"), &Namespace::new()).ok);
     let _ = lab.gateway.ip(&["addr", "del", "10.60.0.1/24", "dev", "gw"]);
-    let (_, text) = plugin.call_in("ADD", &Pod::named("lost"), &Namespace::new()).error();
+    let lost = Pod::named("lost");
+    let (_, text) = plugin.call_in("ADD", &lost, &Namespace::new()).error();
     assert!(text.contains("gateway 10.60.0.1 is unreachable"), "{text}");
-    assert!(host.allocations().iter().all(|row| row.pod_name == "fine"));
+    // The address stays with a pod that lives, for its next try.
+    host.delete_pod(&lost);
+    host.wait_for("it holds nothing", || host.allocations().iter().all(|row| row.pod_name == "fine"));
 }
 
 #[test]
@@ -71,7 +76,9 @@ fn neighbours_learn_that_an_address_has_moved() {
     for address in ["10.60.0.10", "fd60::10"] {
         host.wait_for("the gateway knows the first pod", || reaches(&lab.gateway, address));
     }
+    host.delete_pod(&Pod::named("first"));
     assert!(plugin.call_in("DEL", &Pod::named("first"), &first).ok);
+    host.wait_for("nothing is held", || host.allocations().is_empty());
     let second = Namespace::new();
     assert!(plugin.call_in("ADD", &Pod::named("second"), &second).ok);
     let mac = second.ip(&["-br", "link", "show", "eth0"]).split_whitespace().nth(2).expect("a MAC").to_owned();

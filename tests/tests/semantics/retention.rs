@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use spiderpool_tests::manifests::object;
 use spiderpool_tests::{Host, HostOptions, Lab, Namespace, Plugin, Pod};
 
-use super::case::{IP_ADDRESSES, IPPOOL, IPPOOLS, NETWORKS, gets, pool, pool6};
+use super::case::{IP_ADDRESSES, IPPOOL, IPPOOLS, NETWORKS, gets, pod, pool, pool6};
 
 const RETAIN: &str = "ipam.spidernet.io/retain";
 
@@ -268,7 +268,7 @@ fn stateful_sets_are_like_others_where_conf_yml_says_so() {
 
 #[test]
 fn addresses_are_kept_for_as_long_as_the_annotation_says() {
-    let alone = super::pod("alone", &[(RETAIN, "1s")]) + &super::pod("bad", &[(RETAIN, "soon")]);
+    let alone = pod("alone", &[(RETAIN, "1s")]) + &pod("bad", &[(RETAIN, "soon")]);
     let annotated = set(0, &["annotations: {ipam.spidernet.io/retain: 1s}"]);
     let host = Host::with(&(pool("p", 6, &["default: true"]) + &alone + &annotated + &member(0, &[])));
     let lives = |name: &str, life: u32| Pod {
