@@ -20,7 +20,7 @@ test: toolchain ## everything that can be wrong: units, policies in the sandbox,
 	@cargo xtask prepare
 	@cargo xtask tools
 	@cargo xtask dist --debug
-	@cargo test --workspace
+	@cargo test --workspace --no-fail-fast
 	@cargo xtask tidy
 	@cargo xtask crds --check
 
