@@ -133,6 +133,7 @@ impl Agent {
             node: self.node.clone(),
             container: args.container_id.clone(),
             owner: asker.owner.clone(),
+            comes_back: self.comes_back(asker),
             wants,
         };
         self.ledger.reserve(reservation).await

@@ -32,14 +32,19 @@ pub(crate) struct Legacy {
 }
 
 impl Agent {
+    /// Whether another pod may come in the pod's place, and want what it has.
+    pub(crate) fn comes_back(&self, asker: &Asker) -> bool {
+        let retains = || asker.pod.annotations.iter().any(|(key, _)| key == ANNOTATION_RETAIN);
+        self.kinds.include_any(&asker.pod.owners) || retains()
+    }
+
     /// What a pod before this one left. The cluster is asked only where that can be: pods of most controllers do not come
     /// back under their names.
     pub(crate) async fn legacy(&self, asker: &Asker) -> Result<Legacy, Failure> {
         let Holder { namespace, pod, uid } = &asker.holder;
         let is_stateful = self.kinds.include_any(&asker.pod.owners);
-        let retains = asker.pod.annotations.iter().any(|(key, _)| key == ANNOTATION_RETAIN);
         let left = match self.ledger.endpoint(namespace, pod).await? {
-            None if is_stateful || retains => self.ledger.recorded(namespace, pod).await?,
+            None if self.comes_back(asker) => self.ledger.recorded(namespace, pod).await?,
             known => known,
         };
         let Some(Endpoint { holder, owner, leases, .. }) = left.filter(|left| left.holder.uid != *uid) else {

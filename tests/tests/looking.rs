@@ -39,7 +39,7 @@ fn tables_show_pools_holders_and_policies() {
         [
             "off IPv4 10.7.0.0/24 1 0 0 1 yes",
             "v4 IPv4 10.6.0.0/24 10 2 0 8 yes",
-            "v6 IPv6 fd06::/64 ≥ 2^64 2 0 18446744073709551614 yes"
+            "v6 IPv6 fd06::/64 ≥ 2^64 2 0 18446744073709551613 yes"
         ]
     );
     let held = table(&host, &["ip", "list", "--namespace", "shop"]);

@@ -67,7 +67,7 @@ fn every_failure_is_named_denied_or_passed_over_and_forgotten() {
     }
     fs::remove_file(host.policies().join("bad.yaml")).expect("the manifest");
     fs::remove_file(host.policies().join("misbehave.wasm")).expect("the component");
-    host.wait_for("only the built-in ones are left", || host.policy_summaries().len() == 3);
+    host.wait_for("only the built-in ones are left", || host.policy_summaries().len() == 4);
     assert_eq!(plugin.add(&web).addresses(), ["10.6.0.10/24"]);
 }
 

@@ -71,6 +71,7 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         node: "node1".to_owned(),
         container: format!("{number:064x}"),
         owner: Owner { kind: "Deployment".to_owned(), name: "web".to_owned() },
+        comes_back: false,
         wants: vec![Want {
             interface: "eth0".to_owned(),
             family: Family::V4,

@@ -52,6 +52,9 @@ pub struct Reservation {
     pub container: String,
     /// The pod's top controller, for the endpoint record.
     pub owner: Owner,
+    /// Whether a pod of the name may come back on another node, where only its record tells what it had: it is written
+    /// without delay.
+    pub comes_back: bool,
     /// What is asked for, in the order in which it is served.
     pub wants: Vec<Want>,
 }

@@ -116,6 +116,7 @@ fn reservation(namespace: &str, node: &str, space: &Arc<PoolSpace>) -> Reservati
         node: node.to_owned(),
         container: "c1".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: "new".to_owned() },
+        comes_back: false,
         wants: vec![want],
     }
 }

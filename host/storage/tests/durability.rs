@@ -45,6 +45,7 @@ fn reservation(space: &Arc<PoolSpace>, number: u64) -> Reservation {
         node: "node1".to_owned(),
         container: format!("c-{number}"),
         owner: Owner { kind: "Deployment".to_owned(), name: "d".to_owned() },
+        comes_back: false,
         wants: vec![want("eth0"), want("net1")],
     }
 }

@@ -78,6 +78,7 @@ fn ask(uid: &str, space: &Arc<PoolSpace>, pick: Pick) -> Reservation {
         node: "node1".to_owned(),
         container: "old".to_owned(),
         owner: Owner { kind: "Pod".to_owned(), name: format!("pod-{uid}") },
+        comes_back: false,
         wants: vec![want("eth0", space, pick)],
     }
 }

@@ -86,6 +86,7 @@ fn reservation(step: &Step) -> Option<Reservation> {
         node: "node1".to_owned(),
         container: format!("c{container}"),
         owner: Owner::default(),
+        comes_back: false,
         wants,
     })
 }

@@ -136,6 +136,7 @@ fn ask(pod: &str, uid: &str, container: &str) -> Reservation {
         node: "node1".to_owned(),
         container: container.to_owned(),
         owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
+        comes_back: true,
         wants: vec![want("eth0")],
     }
 }

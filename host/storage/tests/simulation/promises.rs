@@ -64,6 +64,7 @@ fn ask(pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
         node: "any".to_owned(),
         container: format!("{uid}-s"),
         owner: Owner::default(),
+        comes_back: false,
         wants: vec![want],
     }
 }

@@ -362,6 +362,7 @@ impl Pod {
                 node: self.world.agents[self.agent].node.clone(),
                 container: sandbox.clone(),
                 owner: Owner { kind: "StatefulSet".to_owned(), name: "web".to_owned() },
+                comes_back: true,
                 wants: self.wants(),
             };
             let begun = self.world.cluster.now();

@@ -296,6 +296,11 @@ impl Memory {
         doubts.filter(|(_, doubt)| entry::same_nic(&doubt.to, wanted)).map(|((address, _), _)| *address).next()
     }
 
+    /// Whether a request of unknown outcome may still take an address for the pod.
+    pub(super) fn is_doubted(&self, uid: &str) -> bool {
+        self.doubts.values().flat_map(BTreeMap::keys).any(|(_, doubted)| doubted == uid)
+    }
+
     pub(super) fn next_due(&self, pool: &str) -> Option<Instant> {
         self.doubts.get(pool)?.values().map(|doubt| doubt.due).min()
     }

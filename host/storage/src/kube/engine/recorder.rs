@@ -102,16 +102,37 @@ impl Recorder {
 
     /// What these pods hold may have changed.
     pub(super) fn note(&self, pods: &[PodRef]) {
+        self.note_at(pods, Instant::now());
+    }
+
+    /// The same for a record that nothing is to delay.
+    pub(super) fn note_first(&self, pod: PodRef) {
+        let now = Instant::now();
+        self.note_at(&[pod], now.checked_sub(DEFER).unwrap_or(now));
+    }
+
+    fn note_at(&self, pods: &[PodRef], at: Instant) {
         if pods.is_empty() {
             return;
         }
-        let now = Instant::now();
         let mut records = self.records.lock();
         for pod in pods {
-            records.queue(&(pod.namespace.clone(), pod.name.clone()), now);
+            records.queue(&(pod.namespace.clone(), pod.name.clone()), at);
         }
         drop(records);
         self.work.notify_one();
+    }
+
+    /// Waits until the pod's record says what it holds, or until the deadline.
+    pub(super) async fn written(&self, pod: &PodRef, deadline: Instant) {
+        let name = (pod.namespace.clone(), pod.name.clone());
+        loop {
+            let done = self.done.notified();
+            let waits = self.records.lock().known.get(&name).is_some_and(|record| record.busy || record.due.is_some());
+            if !waits || tokio::time::timeout_at(deadline, done).await.is_err() {
+                return;
+            }
+        }
     }
 
     pub(super) fn backlog(&self) -> usize {
@@ -181,11 +202,14 @@ impl Records {
     fn queue(&mut self, name: &Name, at: Instant) {
         let record = self.known.entry(name.clone()).or_default();
         // What is being written is looked at once more afterwards.
-        if !record.busy && record.due.is_none() {
-            record.due = Some(at);
-            self.due.insert((at, name.clone()));
-            self.behind += 1;
+        if record.busy || record.due.is_some_and(|due| due <= at) {
+            return;
         }
+        match record.due.replace(at) {
+            Some(later) => drop(self.due.remove(&(later, name.clone()))),
+            None => self.behind += 1,
+        }
+        self.due.insert((at, name.clone()));
     }
 
     /// Queues what is to be written once more.

@@ -60,7 +60,15 @@ pub(super) async fn reserve(
     }
     let Reservation { holder, .. } = &reservation;
     let pod = PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() };
-    shared.recorder.note(&[pod]);
+    if outcome.is_ok() && shared.memory.lock().is_doubted(&pod.uid) {
+        // Should this agent die, and what was asked for in vain be done late, only the record says which was answered.
+        shared.recorder.note_first(pod.clone());
+        shared.recorder.written(&pod, deadline).await;
+    } else if reservation.comes_back {
+        shared.recorder.note_first(pod);
+    } else {
+        shared.recorder.note(&[pod]);
+    }
     drop(turn);
     outcome
 }
