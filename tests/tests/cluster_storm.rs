@@ -165,11 +165,11 @@ async fn clocks_of_nodes_may_jump_in_the_middle_of_anything() -> Result<()> {
         node.run();
     }
     let adds = storm.adds(PATIENCE);
-    jumps(&mut storm, &adds);
+    jumps(&mut storm, &adds, [2001, 2051]);
     let adds = adds.join();
     storm.verify(&adds).await?;
     let dels = storm.dels(&adds, PATIENCE).await?;
-    jumps(&mut storm, &dels);
+    jumps(&mut storm, &dels, [2051, 2001]);
     let _ = dels.join();
     storm.verify_empty().await?;
     let logs: String = storm.nodes.iter().map(Node::log).collect();
@@ -177,9 +177,9 @@ async fn clocks_of_nodes_may_jump_in_the_middle_of_anything() -> Result<()> {
     Ok(())
 }
 
-/// Sets the nodes' clocks to another century and back, and ends an agent now and then, for as long as calls are under way.
-fn jumps(storm: &mut Storm, calls: &Running) {
-    for (turn, year) in [2001, 2051].into_iter().cycle().enumerate() {
+/// Sets the nodes' clocks to these years in turn, and ends an agent now and then, for as long as calls are under way.
+fn jumps(storm: &mut Storm, calls: &Running, years: [u32; 2]) {
+    for (turn, year) in years.into_iter().cycle().enumerate() {
         for node in &storm.nodes {
             node.set_clock(year);
         }
