@@ -43,6 +43,20 @@ pub(crate) struct Answer {
     pub message: String,
     /// When it is kept: what may change that soon, without anybody's asking again.
     pub because: Option<Because>,
+    /// What happened, in a few words.
+    event: String,
+}
+
+impl Answer {
+    /// Tells the log.
+    pub(crate) fn tell(&self, holder: &Holder) {
+        let Self { fate, message, event, .. } = self;
+        match fate {
+            Fate::Release => debug!(pod = %holder, event, "addresses are not kept: {message}"),
+            Fate::Keep => info!(pod = %holder, event, "addresses are kept: {message}"),
+            Fate::ReleaseAfter(time) => info!(pod = %holder, event, ?time, "addresses are kept: {message}"),
+        }
+    }
 }
 
 /// The state of a pod that does not live any more.
@@ -54,9 +68,9 @@ pub(crate) fn state_of_dead(dead: Dead) -> PodState {
 }
 
 impl Agent {
-    /// Has the policy decide about the addresses of a holder, and tells the log.
+    /// Has the policy decide about the addresses of a holder.
     pub(crate) async fn fate(&self, holder: &Holder, owner: &Owner, event: Event) -> Answer {
-        let what = match &event {
+        let told = match &event {
             Event::Removed(nic) => format!("removed {nic}"),
             Event::Gone => "gone".to_owned(),
             Event::Returned(next) => format!("returned as {}", next.uid),
@@ -65,21 +79,15 @@ impl Agent {
         };
         let (facts, unseen) = self.facts(holder, owner, &event).await;
         let alive = facts.state == PodState::Alive;
-        let answer = match self.policies.retain(Departure { holder: facts, event }).await {
+        let (fate, message, because) = match self.policies.retain(Departure { holder: facts, event }).await {
             Ok(retention) => {
                 let failed = retention.failure.is_some();
                 let because = if alive { Some(Because::Alive) } else { (unseen || failed).then_some(Because::Unseen) };
-                Answer { fate: retention.fate, message: retention.message, because }
+                (retention.fate, retention.message, because)
             }
-            Err(error) => Answer { fate: Fate::Keep, message: error.to_string(), because: Some(Because::Unseen) },
+            Err(error) => (Fate::Keep, error.to_string(), Some(Because::Unseen)),
         };
-        let Answer { fate, message, .. } = &answer;
-        match fate {
-            Fate::Release => debug!(pod = %holder, event = what, "addresses are not kept: {message}"),
-            Fate::Keep => info!(pod = %holder, event = what, "addresses are kept: {message}"),
-            Fate::ReleaseAfter(time) => info!(pod = %holder, event = what, ?time, "addresses are kept: {message}"),
-        }
-        answer
+        Answer { fate, message, because, event: told }
     }
 
     /// What there is to know of a holder, and whether something of it could not be looked at.

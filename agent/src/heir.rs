@@ -51,6 +51,7 @@ impl Agent {
             return Ok(Legacy::default());
         };
         let answer = self.fate(&holder, &owner, Event::Returned(asker.pod.clone())).await;
+        answer.tell(&holder);
         let is_stateful = is_stateful || self.kinds.version_of(&owner.kind).is_some();
         Ok(Legacy { holder: Some(holder), leases, is_kept: answer.fate != Fate::Release, is_stateful })
     }

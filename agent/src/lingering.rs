@@ -49,9 +49,22 @@ impl Lingering {
         self.0.lock().insert(attachment, left);
     }
 
+    /// Whether the attachment was left with its pod by an earlier answer.
+    pub(crate) fn has(&self, attachment: &Attachment) -> bool {
+        self.0.lock().contains_key(attachment)
+    }
+
     /// Notes that nothing of the attachment is to be asked about any more.
     pub(crate) fn forget(&self, attachment: &Attachment) {
         self.0.lock().remove(attachment);
+    }
+
+    /// Forgets what was asked about at `asked`, unless it was left again since.
+    fn settle(&self, attachment: &Attachment, asked: Instant) {
+        let mut left = self.0.lock();
+        if left.get(attachment).is_some_and(|left| left.asked == asked) {
+            left.remove(attachment);
+        }
     }
 
     fn all(&self) -> Vec<(Attachment, Left)> {
@@ -69,9 +82,12 @@ impl Agent {
                 if !self.is_due(&left) {
                     continue;
                 }
-                if let Err(failure) = self.release_of(&attachment, &left.holder).await {
-                    debug!(pod = %left.holder, "what a DEL left is asked about again later: {}", failure.message);
-                    self.lingering.note(attachment, &left.holder, Because::Unseen);
+                match self.release_of(&attachment, &left.holder).await {
+                    Ok(()) => self.lingering.settle(&attachment, left.asked),
+                    Err(failure) => {
+                        debug!(pod = %left.holder, "what a DEL left is asked about again later: {}", failure.message);
+                        self.lingering.note(attachment, &left.holder, Because::Unseen);
+                    }
                 }
             }
         }

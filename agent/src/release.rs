@@ -13,7 +13,6 @@ use spiderpool_wire::upkeep::{Attachment as WireAttachment, IpamGcArgs, IpamGcRe
 use tracing::info;
 
 use crate::agent::Agent;
-use crate::departure::Answer;
 use crate::failure::Failure;
 use crate::in_flight::Attachment;
 
@@ -37,6 +36,7 @@ impl Agent {
         let started = Instant::now();
         let attachment = Attachment { container: args.container_id, interface: args.if_name };
         let pod = Holder { namespace: args.pod_namespace, pod: args.pod_name, uid: args.pod_uid };
+        self.lingering.forget(&attachment);
         let result = self.release_of(&attachment, &pod).await;
         self.metrics.release.count(&result, started.elapsed());
         result
@@ -74,7 +74,6 @@ impl Agent {
         }
         let attachment = Attachment { container: container.into(), interface: interface.into() };
         self.in_flight.delete(&attachment);
-        self.lingering.forget(&attachment);
         let held = self.ledger.held_by_container(container, Some(interface)).await?;
         let was_held = !held.is_empty();
         let mut freed = self.part_all(container, &held).await?;
@@ -111,22 +110,27 @@ impl Agent {
         container: &str,
     ) -> Result<u64, Failure> {
         let interface = &attachment.interface;
-        let Answer { fate, because, .. } = self.fate(holder, owner, Event::Removed(interface.clone())).await;
+        let answer = self.fate(holder, owner, Event::Removed(interface.clone())).await;
         let meant = Release {
             uid: holder.uid.clone(),
             interface: Some(interface.clone()),
             container: Some(container.to_owned()),
         };
-        match fate {
+        // Who asks again and hears the same has nothing new to tell.
+        let was_left = self.lingering.has(attachment);
+        if !(was_left && answer.fate == Fate::Keep) {
+            answer.tell(holder);
+        }
+        match answer.fate {
             Fate::Keep => {
-                self.metrics.kept.inc();
-                if let Some(because) = because {
+                self.metrics.kept.inc_by(u64::from(!was_left));
+                if let Some(because) = answer.because {
                     self.lingering.note(attachment.clone(), holder, because);
                 }
                 Ok(0)
             }
             Fate::ReleaseAfter(time) if !time.is_zero() => {
-                self.metrics.kept.inc();
+                self.metrics.kept.inc_by(u64::from(!was_left));
                 self.ledger.retain(meant, SystemTime::now() + time).await?;
                 Ok(0)
             }
@@ -165,9 +169,10 @@ impl Agent {
         let contested: Vec<_> = held.iter().filter_map(|held| Some((held, conflict(held)?))).collect();
         let Some((first, _)) = contested.first() else { return Ok(()) };
         let addresses = contested.iter().map(|(held, _)| conv::address(held.lease.address)).collect();
-        let Answer { fate, message, .. } = self.fate(&first.holder, &first.owner, Event::Conflict(addresses)).await;
-        if fate != Fate::Release {
-            let message = format!("forbid releasing IPs for stateful workload: {message}");
+        let answer = self.fate(&first.holder, &first.owner, Event::Conflict(addresses)).await;
+        answer.tell(&first.holder);
+        if answer.fate != Fate::Release {
+            let message = format!("forbid releasing IPs for stateful workload: {}", answer.message);
             return Err(Failure::new(ErrorCode::ForbiddenStateful, message));
         }
         let until = SystemTime::now() + Duration::from_secs(self.config.conflict_quarantine_seconds);

@@ -65,6 +65,7 @@ pub(crate) async fn serve(args: StandaloneArgs) -> anyhow::Result<()> {
         lingering: Lingering::default(),
         kinds,
     });
+    tokio::spawn(Arc::clone(&agent).follow_lingering(gate.stop.clone()));
     info!(node = agent.node, status = agent.status().reason, "serving");
     gate.open(agent);
     let remedy = Remedy { health: "--health-address", metrics: "--metrics-address" };

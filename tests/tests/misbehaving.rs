@@ -80,3 +80,24 @@ fn a_shadow_is_asked_and_counted_and_never_obeyed() {
     assert_eq!(plugin.add(&Pod::named("web-0")).addresses(), ["10.6.0.10/24"]);
     host.wait_for("its failure is counted", || failures(&host, "panic") == 1);
 }
+
+#[test]
+fn what_a_retention_policy_does_not_decide_is_kept_and_asked_again_without_a_further_del() {
+    let host = Host::with(&pool("v4", "10.6.0.0/24", "10.6.0.10-10.6.0.19", &["default: true"]));
+    host.policy("speechless", &host.dist.fixture("speechless"), &["order: 10", "extensionPoints: [retention]"]);
+    host.wait_for("it is in force", || {
+        host.policy_summaries().iter().any(|policy| policy.name == "speechless" && policy.phase == PolicyPhase::Ready)
+    });
+    let plugin = Plugin::of(&host);
+    let web = Pod::named("web-0");
+    assert_eq!(plugin.add(&web).addresses(), ["10.6.0.10/24"]);
+    plugin.del(&web);
+    assert_eq!(host.allocations().len(), 1, "nobody has decided");
+    assert_eq!(failures(&host, "speechless"), 1, "{}", host.metrics());
+    host.wait_for("it is asked again", || failures(&host, "speechless") == 2);
+    host.remove("policies/speechless.yaml");
+    host.remove("policies/speechless.wasm");
+    host.wait_for("another one decides", || host.allocations().is_empty());
+    let metrics = host.metrics();
+    assert!(metrics.contains("spiderpool_ipam_release_kept_counts_total 1"), "once, as one DEL came: {metrics}");
+}
