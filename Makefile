@@ -56,3 +56,7 @@ toolchain:
 	  echo "a C compiler is missing, which Rust links with: apt-get install gcc libc6-dev" >&2; exit 1; }
 	@[ -f "$$(cc -print-file-name=libc.a)" ] || { \
 	  echo "the C library for static programs is missing: apt-get install libc6-dev" >&2; exit 1; }
+# Cargo tells changed files by their times, which say nothing when another checkout was built in between.
+	@mkdir -p "$(CARGO_TARGET_DIR)"; built="$(CARGO_TARGET_DIR)/checkout"; \
+	[ "$$(cat "$$built" 2>/dev/null)" = "$(CURDIR)" ] || { \
+	  find . \( -name .git -o -path ./target \) -prune -o -type f -exec touch {} +; printf '%s' "$(CURDIR)" >"$$built"; }

@@ -15,12 +15,9 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo, without looking at dependencies: nothing is resolved or downloaded.
     pub(crate) fn load() -> Result<Self> {
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-        let metadata = MetadataCommand::new()
-            .manifest_path(manifest)
-            .no_deps()
-            .exec()
-            .context("cargo cannot read the workspace's manifests")?;
+        // From the folder where the task is run, and not from where it was built: checkouts may share what they build.
+        let metadata =
+            MetadataCommand::new().no_deps().exec().context("cargo cannot read the workspace's manifests")?;
         Ok(Self { metadata })
     }
 
