@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use spiderpool_tests::{Host, Plugin, Pod};
+use spiderpool_tests::{Answer, Host, Plugin, Pod};
 use spiderpool_wire::summary::PolicyPhase;
 
 use super::ENGINE;
@@ -29,17 +29,23 @@ fn decisions_under_way(host: &Host) -> bool {
     !host.metrics().contains("spiderpool_policy_calls_under_way 0")
 }
 
+/// What an ADD answers in whose middle something happens.
+fn add_while(host: &mut Host, pod: &Pod, happens: impl FnOnce(&mut Host)) -> Answer {
+    let plugin = Plugin::of(host);
+    thread::scope(|scope| {
+        let add = scope.spawn(|| plugin.add(pod));
+        host.wait_for("the ADD is at work", || decisions_under_way(host));
+        happens(host);
+        add.join().unwrap()
+    })
+}
+
 #[test]
 fn a_del_that_overtakes_its_add_wins() {
-    let host = slow_host();
+    let mut host = slow_host();
     let plugin = Plugin::of(&host);
     let web = Pod::named("web-0");
-    let (code, text) = thread::scope(|scope| {
-        let add = scope.spawn(|| plugin.add(&web));
-        host.wait_for("the ADD is at work", || decisions_under_way(&host));
-        plugin.del(&web);
-        add.join().unwrap().error()
-    });
+    let (code, text) = add_while(&mut host, &web, |_| plugin.del(&web)).error();
     assert_eq!(code, 11, "{text}");
     assert!(text.contains("eth0 of sandbox sandbox-web-0 was deleted while its ADD was at work"), "{text}");
     assert!(host.allocations().is_empty(), "{:?}", host.allocations());
@@ -66,12 +72,9 @@ fn an_agent_killed_in_the_middle_of_an_add_answers_it_after_its_restart_or_says_
     let mut host = slow_host();
     let plugin = Plugin::of(&host);
     let web = Pod::named("web-0");
-    let answer = thread::scope(|scope| {
-        let add = scope.spawn(|| plugin.add(&web));
-        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+    let answer = add_while(&mut host, &web, |host| {
         host.kill();
         host.run();
-        add.join().unwrap()
     });
     if !answer.ok {
         let (code, text) = answer.error();
@@ -86,14 +89,8 @@ fn an_agent_killed_in_the_middle_of_an_add_answers_it_after_its_restart_or_says_
 #[test]
 fn an_agent_that_is_told_to_stop_answers_first_what_it_has_begun() {
     let mut host = slow_host();
-    let plugin = Plugin::of(&host);
     let web = Pod::named("web-0");
-    let answer = thread::scope(|scope| {
-        let add = scope.spawn(|| plugin.add(&web));
-        host.wait_for("the ADD is at work", || decisions_under_way(&host));
-        assert!(host.stop(), "SIGTERM is a clean end");
-        add.join().unwrap()
-    });
+    let answer = add_while(&mut host, &web, |host| assert!(host.stop(), "SIGTERM is a clean end"));
     assert_eq!(answer.addresses(), ["10.6.0.10/24"]);
     host.run();
     let held: Vec<String> = host.allocations().into_iter().map(|row| row.pod_name).collect();
@@ -102,15 +99,10 @@ fn an_agent_that_is_told_to_stop_answers_first_what_it_has_begun() {
 
 #[test]
 fn a_pod_that_is_deleted_in_the_middle_of_its_add_leaves_nothing() {
-    let host = slow_host();
+    let mut host = slow_host();
     let plugin = Plugin::of(&host);
     let web = Pod::named("web-0");
-    let answer = thread::scope(|scope| {
-        let add = scope.spawn(|| plugin.add(&web));
-        host.wait_for("the ADD is at work", || decisions_under_way(&host));
-        host.delete_pod(&web);
-        add.join().unwrap()
-    });
+    let answer = add_while(&mut host, &web, |host| host.delete_pod(&web));
     assert_eq!(answer.addresses(), ["10.6.0.10/24"], "what has begun is answered");
     plugin.del(&web);
     assert!(host.allocations().is_empty());
@@ -119,18 +111,15 @@ fn a_pod_that_is_deleted_in_the_middle_of_its_add_leaves_nothing() {
 
 #[test]
 fn a_pool_that_goes_in_the_middle_of_an_add_is_passed_over() {
-    let host = slow_host();
+    let mut host = slow_host();
     host.write("a.yaml", &pool("a", 7, &["default: true"]));
     host.wait_for("it is known", || host.pools().len() == 2);
     let plugin = Plugin::of(&host);
     let web = Pod::named("web-0");
-    let answer = thread::scope(|scope| {
-        let add = scope.spawn(|| plugin.add(&web));
-        host.wait_for("the ADD is at work", || decisions_under_way(&host));
+    let answer = add_while(&mut host, &web, |host| {
         host.remove("a.yaml");
         host.wait_for("it is gone", || host.pools().len() == 1);
-        assert!(decisions_under_way(&host), "too late: the ADD has ended");
-        add.join().unwrap()
+        assert!(decisions_under_way(host), "too late: the ADD has ended");
     });
     assert_eq!(answer.addresses(), ["10.6.0.10/24"], "the other's");
     assert_eq!(plugin.add(&web).addresses(), answer.addresses());

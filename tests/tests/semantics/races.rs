@@ -123,7 +123,9 @@ fn an_add_and_its_del_at_once_leave_what_was_answered_or_nothing() {
             add.join().unwrap()
         });
         // An address that was answered is either held, or was freed after the answer. No other may be held.
-        let held: Vec<_> = host.allocations().into_iter().map(|row| row.address.to_string()).collect();
+        let rows = host.allocations();
+        assert!(rows.iter().all(|row| row.container_id == format!("sandbox-{round}")), "{rows:?}");
+        let held: Vec<_> = rows.into_iter().map(|row| row.address.to_string()).collect();
         let answered = if answer.ok { answer.addresses() } else { Vec::new() };
         // In a cluster the pod lives: what a failed ADD took stays for its next try.
         let kept = !answer.ok && ENGINE == Engine::Kube;
