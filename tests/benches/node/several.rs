@@ -36,7 +36,7 @@ pub(crate) fn measure(report: &mut Report) {
     let [one, many, second, one_alone, many_alone] = times.map(Samples::of);
     let ratio = many.median() / one.median();
     let mut text = format!(
-        "{ROUNDS} pods of each kind in turns, three built-in policies, durable. The first ADD of a pod takes what all its \
+        "{ROUNDS} pods of each kind in turns, built-in policies, durable. The first ADD of a pod takes what all its \
          interfaces need; the second one finds it.\n\n| ADD | median ms | p99 ms |\n|---|---|---|\n"
     );
     for (name, samples) in [

@@ -20,7 +20,7 @@ pub(crate) fn big_pool() -> String {
 /// ADDs, several at a time.
 pub(crate) fn in_flight(report: &mut Report) {
     let mut text = format!(
-        "{ADDS} ADDs with the three built-in policies, durable. Client and agent share the cores; every request opens a \
+        "{ADDS} ADDs with the built-in policies, durable. Client and agent share the cores; every request opens a \
          connection of its own.\n\n| in flight | ADDs/s | median ms | p99 ms |\n|---|---|---|---|\n"
     );
     for in_flight in [1, 10, 64] {
@@ -76,7 +76,7 @@ pub(crate) fn memory(report: &mut Report) {
         host.release(&args).expect("released");
     }
     let later = mebibytes();
-    let what = "the agent's resident memory after 1,000 allocations, three built-in policies loaded";
+    let what = "the agent's resident memory after 1,000 allocations, built-in policies loaded";
     report.figure(what, "≤ 40 MB", format!("{:.1} MB", after * 1.048_576), after * 1.048_576 <= 40.0);
     let text = format!(
         "Resident: {before:.1} MiB at start, {after:.1} MiB with 1,000 addresses held, {later:.1} MiB after 10,000 more \
