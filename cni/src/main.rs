@@ -5,8 +5,13 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+use dlmalloc::GlobalDlmalloc;
 use spiderpool_cni_ipam::Ipam;
 use spiderpool_cni_plugin::{CniError, Code, refuse, serve};
+
+/// Asks the kernel for memory in large pieces: a process that lives for a millisecond should not ask thirty times.
+#[global_allocator]
+static MEMORY: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let path = env::args_os().next().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! What a compiler says about itself.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,4 +23,20 @@ pub(crate) fn fact(rustc: &Path, key: &str) -> Result<String> {
     let lines = process::output(Command::new(rustc).arg("-vV"))?;
     let value = lines.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     value.map(str::to_owned).with_context(|| format!("`{} -vV` has no line `{key}: …`", rustc.display()))
+}
+
+/// Whether a std for the target lies where this compiler would look for it: in `sysroot`, or in its own folder.
+pub(crate) fn has_std(rustc: &Path, target: &str, sysroot: Option<&Path>) -> Result<bool> {
+    let mut command = Command::new(rustc);
+    command.args(["--print", "target-libdir", "--target", target]);
+    if let Some(sysroot) = sysroot {
+        command.arg("--sysroot").arg(sysroot);
+    }
+    let folder = PathBuf::from(process::output(&mut command)?.trim_end());
+    let Ok(files) = fs::read_dir(folder) else { return Ok(false) };
+    Ok(files.flatten().any(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    }))
 }

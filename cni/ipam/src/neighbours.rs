@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use spiderpool_cni_plugin::log::Log;
 use spiderpool_cni_plugin::{CniError, Code};
-use spiderpool_netlink::{Link, Namespace, NetlinkError, Socket, in_namespace};
+use spiderpool_netlink::{Link, Namespace, NetlinkError, Socket};
 use spiderpool_probe::{self as probe, Check, Finding, Interface, MacAddress, Outcome, Pace};
 use spiderpool_wire::ipam::Conflict;
 
@@ -38,20 +38,13 @@ impl From<CniError> for Objection {
 /// Asks the neighbours about the addresses, and tells them if all is well.
 ///
 /// ## Caveats
+/// The calling thread stays in the namespace. A thread for the purpose would cost an ADD as much as all that is done there,
+/// and whatever is left to do is done over the agent's socket, which is a file.
+///
 /// The main plugin may make the interface only after its addresses are known (bridge and ptp do). Then nobody can be
 /// asked; that is logged, and the addresses are used.
-pub(crate) fn ask_and_tell(
-    namespace: &Namespace,
-    interface: &str,
-    wanted: &[Wanted],
-    log: &Log,
-) -> Result<(), Objection> {
-    let inside = in_namespace(namespace, || ask_and_tell_inside(interface, wanted, log));
-    inside.unwrap_or_else(|error| Err(broken(&error).into()))
-}
-
-/// The same, on a thread that is in the namespace.
-fn ask_and_tell_inside(name: &str, wanted: &[Wanted], log: &Log) -> Result<(), Objection> {
+pub(crate) fn ask_and_tell(namespace: &Namespace, name: &str, wanted: &[Wanted], log: &Log) -> Result<(), Objection> {
+    namespace.enter().map_err(|error| broken(&error))?;
     let asked = wanted.iter().any(|one| one.conflict || one.gateway.is_some());
     let link = match ready(name, asked) {
         Ok(link) => link,

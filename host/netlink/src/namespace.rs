@@ -80,6 +80,15 @@ impl Namespace {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Moves the calling thread into the namespace for good: for a program that is about to end there. A thread that is to
+    /// come back, or serves others, uses [`in_namespace`].
+    ///
+    /// # Errors
+    /// [`NamespaceError::Enter`] or [`NamespaceError::NotANetworkNamespace`]: a namespace of another kind shows only now.
+    pub fn enter(&self) -> Result<(), NamespaceError> {
+        setns(self, CloneFlags::CLONE_NEWNET).map_err(|errno| refusal(self, errno))
+    }
 }
 
 impl AsFd for Namespace {
@@ -99,7 +108,7 @@ impl AsFd for Namespace {
 /// [`NamespaceError::Thread`]; `work` has not run then.
 pub fn in_namespace<T: Send>(namespace: &Namespace, work: impl FnOnce() -> T + Send) -> Result<T, NamespaceError> {
     let enter_and_work = || {
-        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|errno| refusal(namespace, errno))?;
+        namespace.enter()?;
         Ok(work())
     };
     thread::scope(|scope| {

@@ -5,7 +5,6 @@
 //! cache and never installed. A std that was built is kept per compiler, outside the repository.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,15 +47,15 @@ impl Toolchain {
 pub(crate) fn find() -> Result<Toolchain> {
     let rustc = rustc::path();
     let linker = linker(&rustc)?;
-    if has_std(&rustc, None)? || (asked_for_rustup() && add_with_rustup(&rustc)?) {
+    if rustc::has_std(&rustc, TARGET, None)? || (asked_for_rustup() && add_with_rustup(&rustc)?) {
         return Ok(Toolchain { rustc, sysroot: None, linker });
     }
     let cache = cache::folder("wasm-std")?;
     let rustc = if has_sources(&rustc)? { rustc } else { debian::compiler(&cache)? };
     let sysroot = cache.join(format!("sysroot-{}", identity(&rustc)?));
-    if !has_std(&rustc, Some(&sysroot))? {
+    if !rustc::has_std(&rustc, TARGET, Some(&sysroot))? {
         let _lock = cache::lock(&cache, PREPARED)?;
-        if !has_std(&rustc, Some(&sysroot))? {
+        if !rustc::has_std(&rustc, TARGET, Some(&sysroot))? {
             std_library::build(&rustc, &cache, &sysroot)?;
         }
     }
@@ -70,23 +69,7 @@ fn asked_for_rustup() -> bool {
 fn add_with_rustup(rustc: &Path) -> Result<bool> {
     say(format_args!("{ASK_RUSTUP}=1: rustup adds {TARGET} to the toolchain"));
     process::run(Command::new("rustup").args(["target", "add", TARGET]))?;
-    has_std(rustc, None)
-}
-
-/// Whether a std for the target lies where this compiler would look for it.
-fn has_std(rustc: &Path, sysroot: Option<&Path>) -> Result<bool> {
-    let mut command = Command::new(rustc);
-    command.args(["--print", "target-libdir", "--target", TARGET]);
-    if let Some(sysroot) = sysroot {
-        command.arg("--sysroot").arg(sysroot);
-    }
-    let folder = PathBuf::from(process::output(&mut command)?.trim_end());
-    let Ok(files) = fs::read_dir(folder) else { return Ok(false) };
-    Ok(files.flatten().any(|file| {
-        let name = file.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("libstd-") && name.ends_with(".rlib")
-    }))
+    rustc::has_std(rustc, TARGET, None)
 }
 
 fn has_sources(rustc: &Path) -> Result<bool> {
