@@ -37,6 +37,8 @@ pub(super) struct Memory {
     by_uid: BTreeMap<String, Vec<Arc<Allocation>>>,
     by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
     pools: BTreeMap<String, Pictures>,
+    /// When all blocks were listed first.
+    opened: Option<Instant>,
     doubts: BTreeMap<String, Doubts>,
     /// What is held here and has an end: when, and in which pool.
     ends: BTreeSet<(SystemTime, String, IpAddr)>,
@@ -45,8 +47,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(node: String, spaces: Spaces) -> Self {
-        let (by_uid, by_pool, pools, doubts, ends) = <_>::default();
-        Self { node, spaces, by_uid, by_pool, pools, doubts, ends, next_serial: 0 }
+        let (by_uid, by_pool, pools, opened, doubts, ends) = <_>::default();
+        Self { node, spaces, by_uid, by_pool, pools, opened, doubts, ends, next_serial: 0 }
     }
 
     // === What is held here ===
@@ -109,6 +111,11 @@ impl Memory {
 
     pub(super) fn pictures(&mut self, pool: &str) -> &mut Pictures {
         self.pools.entry(pool.to_owned()).or_default()
+    }
+
+    /// When the latest list of the pool's blocks was begun.
+    pub(super) fn looked(&self, pool: &str) -> Option<Instant> {
+        self.pools.get(pool).and_then(|pictures| pictures.looked).or(self.opened)
     }
 
     /// The pools that have a record of the block that the address is in.
@@ -210,9 +217,10 @@ impl Memory {
         self.by_pool.entry(pool).or_default().insert(address, allocation);
     }
 
-    /// At the start everything is met at once; leases are listed by NIC then, IPv4 before IPv6. Of several pods of one name
+    /// At the start everything is met at once, as it was listed from `begun` on; leases are listed by NIC then, IPv4 before IPv6. Of several pods of one name
     /// the latest is the one that the `recorded` tell of, and of several addresses of one NIC the first.
-    pub(super) fn start(&mut self, all: &[StoredBlock], recorded: &[RecordedEndpoint], now: Instant) {
+    pub(super) fn start(&mut self, all: &[StoredBlock], recorded: &[RecordedEndpoint], begun: Instant) {
+        self.opened = Some(begun);
         let pods: BTreeSet<&str> = recorded.iter().map(|recorded| recorded.pod.uid.as_str()).collect();
         let claims = recorded.iter().flat_map(claims);
         let answered: BTreeSet<_> = claims.map(|(_, claim)| (claim.record.pod_uid, claim.address)).collect();
@@ -230,7 +238,7 @@ impl Memory {
             (latest, uid, nic, Family::of(*address), twin, *address)
         });
         for (pool, address, entry) in mine {
-            self.meet(pool, address, entry, true, now);
+            self.meet(pool, address, entry, true, begun);
         }
     }
 
@@ -242,9 +250,11 @@ impl Memory {
         known.iter().map(|known| pod_ref(known)).collect()
     }
 
-    /// Keeps the pictures that are still right.
-    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<BlockMark>) {
-        self.pictures(pool).list(marks);
+    /// Keeps the pictures that are still right by a list that was begun then.
+    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<BlockMark>, begun: Instant) {
+        let pictures = self.pictures(pool);
+        pictures.list(marks);
+        pictures.looked = Some(begun);
     }
 
     fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {

@@ -1,6 +1,6 @@
 //! Choosing an address that is free as far as this agent knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,6 +29,8 @@ pub(super) struct View<'a> {
     pub(super) node: &'a str,
     /// Others took addresses away lately, so many times.
     pub(super) contended: Option<u64>,
+    /// Blocks that this agent made, and that others leave alone while they can.
+    pub(super) own: &'a BTreeSet<Block>,
     /// No block below this one has room for the pool of that usable set, in this round.
     pub(super) cursor: Option<(*const PoolSpace, Block)>,
 }
@@ -46,6 +48,14 @@ pub(super) enum Found {
     Taken(IpAddr),
     /// Nothing, and never.
     Never(Why),
+}
+
+/// Who made a block, in the order in which they are liked.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Others,
+    Nobodys,
+    Own,
 }
 
 /// What a block has left.
@@ -118,11 +128,19 @@ impl View<'_> {
     }
 
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
-    /// likes the blocks in an order of its own and stays with one as long as that has room; where in it, depends on how often
-    /// others were faster.
+    /// likes the blocks in an order of its own, those that it made before those that nobody made yet, and these before those
+    /// that others made; where in one, depends on how often others were faster.
     fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
         let Some((lowest, _)) = self.lowest_block(space) else { return Found::Full };
-        let liking = |block: Block| scatter(fnv1a(format!("{} {block}", self.node).as_bytes()));
+        let node = fnv1a(self.node.as_bytes());
+        let liking = |block: Block| {
+            let whose = match self.pictures.get(block) {
+                Some(_) if self.own.contains(&block) => Whose::Own,
+                None => Whose::Nobodys,
+                Some(_) => Whose::Others,
+            };
+            (whose, scatter(node ^ number(block)))
+        };
         let blocks = std::iter::successors(Some(lowest), |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW);
         let rooms = blocks.map(|block| (block, self.room(space, block)));
         let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
@@ -180,6 +198,14 @@ impl View<'_> {
     }
 }
 
+/// A number that no other block of a pool has.
+fn number(block: Block) -> u64 {
+    match block.address(0) {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64 ^ address.to_bits() as u64,
+    }
+}
+
 /// Why a pool cannot serve a family at all.
 pub(super) fn other_family(space: &PoolSpace, family: Family) -> Option<Why> {
     let of = space.usable.family();
@@ -194,6 +220,36 @@ mod tests {
 
     use super::super::picture::Picture;
     use super::*;
+
+    #[test]
+    fn an_agent_among_others_takes_from_its_own_blocks_then_from_nobodys_then_from_theirs() {
+        let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.63"]).unwrap();
+        let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+        let [own, theirs, listed, nobodys] = [0, 16, 32, 48].map(|last| Block::containing([10, 6, 0, last].into()));
+        let seen = |held| {
+            let (resting, ending) = <_>::default();
+            Seen::Read(Picture { version: String::new(), held: Bits(held), resting, ending })
+        };
+        let mut pictures = Pictures::default();
+        pictures.insert(own, seen(0xfff));
+        pictures.insert(theirs, seen(0xff));
+        pictures.meet(listed);
+        let mut chosen = |busy: &[(Block, u16)]| {
+            let busy = busy.iter().map(|&(block, bits)| (block, Bits(bits))).collect();
+            let (own, now) = (&BTreeSet::from([own]), SystemTime::UNIX_EPOCH);
+            let mut view =
+                View { pictures: &mut pictures, busy, now, node: "a", contended: Some(1), own, cursor: None };
+            match view.apart(&space) {
+                Found::Address(address) => Block::containing(address),
+                Found::Read(block) => block,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(chosen(&[]), own);
+        assert_eq!(chosen(&[(own, u16::MAX)]), nobodys);
+        let last = chosen(&[(own, u16::MAX), (nobodys, u16::MAX)]);
+        assert!(last == theirs || last == listed, "{last}");
+    }
 
     #[test]
     fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
@@ -214,7 +270,8 @@ mod tests {
             let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let now = SystemTime::UNIX_EPOCH;
                 let (busy, pictures) = (BTreeMap::new(), &mut pictures);
-                let mut view = View { pictures, busy, now, node, contended: Some(1), cursor: None };
+                let own = &BTreeSet::new();
+                let mut view = View { pictures, busy, now, node, contended: Some(1), own, cursor: None };
                 match view.apart(&space) {
                     Found::Address(address) => Block::containing(address),
                     other => panic!("{other:?}"),

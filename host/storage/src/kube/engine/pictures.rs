@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use spiderpool_ip::Block;
+use tokio::time::Instant;
 
 use super::picture::{Picture, Seen, mark, usable};
 use crate::block::Bits;
@@ -18,6 +19,8 @@ pub(super) struct Pictures {
     /// Blocks with addresses that will be free by themselves: how full they are depends on the time.
     passing: BTreeSet<Block>,
     tally: Option<Tally>,
+    /// When the last list of blocks was begun; none: not since the ledger was opened.
+    pub(super) looked: Option<Instant>,
 }
 
 /// The counts for one shape of the pool.
@@ -60,6 +63,13 @@ impl Pictures {
         }
         let before = self.seen.insert(block, seen);
         self.forget(block, before.as_ref());
+    }
+
+    /// The block exists, whatever is in it.
+    pub(super) fn meet(&mut self, block: Block) {
+        if self.get(block).is_none() {
+            self.insert(block, Seen::Listed(None));
+        }
     }
 
     pub(super) fn remove(&mut self, block: Block) {

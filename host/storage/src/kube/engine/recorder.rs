@@ -21,12 +21,16 @@ use super::shared::{Shared, WAITING, bounded};
 use crate::kube::{EndpointStore, PodRef, RecordedEndpoint, StoreError};
 use crate::{Endpoint, LedgerError};
 
-/// How many records are written at once.
-const AT_ONCE: usize = 16;
+/// How many records are written at once: each needs a connection of its own, and making one costs the API server as much as
+/// writing.
+const AT_ONCE: usize = 4;
 /// While requests come those are first, since a pod starts with its address and nobody waits for its record: a record
 /// waits this long then, unless so many are behind.
 const DEFER: Duration = Duration::from_secs(5);
 const DEFERRED: usize = 128;
+/// For how long after a request others are expected, for each pod that is behind: the more came at once, the more are likely
+/// to come still, from this node or from others that came back with it.
+const LULL: Duration = Duration::from_millis(500);
 /// How often it is looked whether requests still wait.
 const LOOK: Duration = Duration::from_millis(20);
 /// How many pods may be behind before reservations wait.
@@ -107,8 +111,7 @@ impl Recorder {
 
     /// The same for a record that nothing is to delay.
     pub(super) fn note_first(&self, pod: PodRef) {
-        let now = Instant::now();
-        self.note_at(&[pod], now.checked_sub(DEFER).unwrap_or(now));
+        self.note_at(&[pod], at_once(Instant::now()));
     }
 
     fn note_at(&self, pods: &[PodRef], at: Instant) {
@@ -153,7 +156,7 @@ impl Recorder {
     }
 
     /// What is to be done next, or when to look again.
-    fn next(&self, memory: &Mutex<Memory>, busy: bool) -> Result<(Name, Step), Option<Instant>> {
+    fn next(&self, memory: &Mutex<Memory>, quiet: Duration) -> Result<(Name, Step), Option<Instant>> {
         let now = Instant::now();
         let mut records = self.records.lock();
         records.repeat(now);
@@ -162,6 +165,7 @@ impl Recorder {
             if due > now {
                 return Err(records.wake());
             }
+            let busy = quiet < LULL.saturating_mul(u32::try_from(records.behind).unwrap_or(u32::MAX));
             if busy && now < due + DEFER && records.behind <= DEFERRED {
                 return Err(Some(now + LOOK));
             }
@@ -294,11 +298,16 @@ impl Records {
                 }
             }
         }
-        // Looked at once more: often nothing is left to do.
-        let at = now + wait.unwrap_or_default();
+        // Looked at once more, without delay: often nothing is left to do.
+        let at = wait.map_or_else(|| at_once(now), |wait| now + wait);
         record.due = Some(at);
         self.due.insert((at, name.clone()));
     }
+}
+
+/// When a record is due that nothing is to delay.
+fn at_once(now: Instant) -> Instant {
+    now.checked_sub(DEFER).unwrap_or(now)
 }
 
 /// Writes records until the ledger is dropped.
@@ -308,7 +317,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let mut wake = None;
         while writing.len() < AT_ONCE {
-            match recorder.next(&shared.memory, shared.is_busy()) {
+            match recorder.next(&shared.memory, shared.quiet()) {
                 Ok((name, step)) => writing.push(recorder.write(name, step).boxed()),
                 Err(at) => {
                     wake = at;

@@ -73,6 +73,7 @@ impl Writer {
             now: (self.shared.config.clock)(),
             node: &self.shared.config.node,
             contended,
+            own: &self.own,
             cursor: None,
         };
         let spaces = &self.shared.config.spaces;
@@ -86,7 +87,7 @@ impl Writer {
         let begun = Instant::now();
         match bounded(self.shared.config.blocks.marks(&self.pool)).await {
             Ok(marks) => {
-                self.shared.memory.lock().see_marks(&self.pool, marks);
+                self.shared.memory.lock().see_marks(&self.pool, marks, begun);
                 self.looked = Some(begun);
                 None
             }
@@ -159,11 +160,17 @@ impl Writer {
             Reply::Read(Ok(None)) => self.absent(block),
             Reply::Read(Err(error)) => return self.failed(block, &error),
             Reply::Created(batch, Ok(stored)) => {
+                self.own.insert(block);
                 self.read(&stored);
                 self.mend_mark(&batch, 0, &stored);
             }
-            Reply::Created(_, Err(StoreError::Exists(_))) => {
-                self.stale.insert(block);
+            Reply::Created(batch, Err(StoreError::Exists(_))) => {
+                // It may be this writer's, of a call whose outcome nobody knew. Else whoever made it needs it.
+                if batch.jobs.iter().any(|&index| self.jobs[index].unknown) {
+                    self.stale.insert(block);
+                } else {
+                    self.shared.memory.lock().pictures(&self.pool).meet(block);
+                }
                 // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
                 // again they have made more.
                 if self.apart_until.is_some_and(|until| Instant::now() < until) {

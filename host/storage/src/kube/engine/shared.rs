@@ -27,8 +27,6 @@ use crate::{LedgerError, LedgerError::Closed};
 /// How many requests may run or wait, and how many jobs may wait for one pool. Whoever comes then is told that the ledger is
 /// busy.
 pub(super) const WAITING: usize = 1024;
-/// For how long after a request others are expected, from this node or from those that come back with it.
-const LULL: Duration = Duration::from_millis(500);
 /// How often it is looked whether everything has ended.
 const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -73,12 +71,13 @@ impl Shared {
     /// Reads what the node holds and starts the recorder.
     pub(super) async fn open(config: KubeLedgerConfig) -> Result<Arc<Self>, LedgerError> {
         let chance = Chance::new(config.seed);
+        let begun = Instant::now();
         let mut blocks = retried(&chance, "read all blocks of addresses", || config.blocks.all_blocks()).await?;
         let recorded = || config.endpoints.of_node(&config.node);
         let recorded = retried(&chance, "read the endpoints of this node", recorded).await?;
         adopt(&*config.blocks, &chance, &recorded, &mut blocks).await?;
         let mut memory = Memory::new(config.node.clone(), Arc::clone(&config.spaces));
-        memory.start(&blocks, &recorded, Instant::now());
+        memory.start(&blocks, &recorded, begun);
         let recorder = Arc::new(Recorder::new(Arc::clone(&config.endpoints), config.seed));
         let shared = Arc::new(Self {
             config,
@@ -110,11 +109,15 @@ impl Shared {
         Ok(running)
     }
 
-    /// Whether requests wait for answers, or are likely to soon.
-    pub(super) fn is_busy(&self) -> bool {
-        let lately = || self.traffic.last.lock().is_some_and(|last| last.elapsed() < LULL);
-        let closed = self.closed.load(Ordering::Acquire);
-        !closed && (self.traffic.running.load(Ordering::Acquire) > 0 || lately())
+    /// For how long nobody has been waiting for an answer; for ever, once nobody can ask any more.
+    pub(super) fn quiet(&self) -> Duration {
+        if self.closed.load(Ordering::Acquire) {
+            return Duration::MAX;
+        }
+        if self.traffic.running.load(Ordering::Acquire) > 0 {
+            return Duration::ZERO;
+        }
+        self.traffic.last.lock().map_or(Duration::MAX, |last| last.elapsed())
     }
 
     /// Runs until it is done or the ledger is dropped.

@@ -22,9 +22,10 @@ use super::shared::Shared;
 
 /// The most jobs that are looked at together: a block's worth.
 const GROUP: usize = 256;
-/// How long a writer that served several at once waits for as many to come again: a write costs the API server as much for
-/// one as for all of them, and in a storm it is the API server that everybody waits for.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long a writer that served several at once waits for as many to come again, at most: a write costs the API server as
+/// much for one as for all of them, and in a storm it is the API server that everybody waits for. It waits half as long as
+/// its last calls took.
+const GATHER: Duration = Duration::from_millis(30);
 /// How long a writer waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(60);
 /// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
@@ -37,7 +38,7 @@ pub(super) struct Writer {
     pub(super) pool: String,
     waiting: mpsc::Receiver<Job>,
     pub(super) jobs: Vec<Job>,
-    /// When the list of blocks that is known was begun; none: this writer has not asked for one yet.
+    /// When the list of blocks that is known was begun; none: it is not worth much any more.
     pub(super) looked: Option<Instant>,
     /// Blocks whose picture is known to be wrong.
     pub(super) stale: BTreeSet<Block>,
@@ -46,28 +47,35 @@ pub(super) struct Writer {
     pub(super) apart_until: Option<Instant>,
     /// How often others were faster.
     pub(super) losses: u64,
+    /// Blocks that this writer made: nobody takes from these as long as there are others.
+    pub(super) own: BTreeSet<Block>,
     /// How many rounds in a row had a call that failed, and how many did not end a job.
     failures: u32,
     rounds: u32,
     /// How many jobs the last round ended.
     served: usize,
+    /// How long it took.
+    took: Duration,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, pool: String, waiting: mpsc::Receiver<Job>) -> Self {
+        let looked = shared.memory.lock().looked(&pool);
         Self {
             shared,
             pool,
             waiting,
             jobs: Vec::new(),
-            looked: None,
+            looked,
             stale: BTreeSet::new(),
             repairs: BTreeMap::new(),
             apart_until: None,
             losses: 0,
+            own: BTreeSet::new(),
             failures: 0,
             rounds: 0,
             served: 0,
+            took: Duration::ZERO,
         }
     }
 
@@ -76,7 +84,9 @@ impl Writer {
         while self.gather().await {
             self.give_up();
             let before = self.jobs.len();
+            let begun = Instant::now();
             let failed = self.round().await;
+            self.took = begun.elapsed();
             self.failures = if failed.is_some() { self.failures + 1 } else { 0 };
             self.served = before.saturating_sub(self.jobs.len());
             self.rounds = if self.served > 0 { 0 } else { self.rounds + 1 };
@@ -106,7 +116,7 @@ impl Writer {
                 Err(_) => {}
             }
         }
-        let until = Instant::now() + GATHER;
+        let until = Instant::now() + GATHER.min(self.took / 2);
         while self.jobs.len() < GROUP {
             let more = match self.waiting.try_recv() {
                 Ok(job) => Some(job),
