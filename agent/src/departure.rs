@@ -1,7 +1,8 @@
 //! Asking the policy who keeps addresses: what is known of their holder, what its controllers are now, what happened.
 //!
-//! Looking costs requests, so it is done for controllers alone whose pods come back under their names ([`Kinds`]), and for so
-//! long only that a DEL stays quick. What is not known is told to the policy as unknown, and asked again later.
+//! Looking costs requests, so each of those controllers alone is looked at whose pods come back under their names ([`Kinds`]),
+//! and for so long only that a DEL stays quick. What is not known is told to the policy as unknown, and asked again later.
+//! Of the others the topmost is looked up in a list that is made now and then; what is not known of it keeps nothing.
 //!
 //! [`Kinds`]: crate::stateful::Kinds
 
@@ -19,7 +20,7 @@ use tracing::{debug, info};
 use crate::agent::Agent;
 use crate::lingering::Because;
 use crate::pod;
-use crate::stateful::{INSTANCE, MACHINE, reference};
+use crate::stateful::{INSTANCE, MACHINE, is_stateless, reference, version_of_stateless};
 
 /// How long looking for controllers may take: a DEL must not wait for an API server that is away.
 const LOOK: Duration = Duration::from_secs(3);
@@ -130,7 +131,8 @@ impl Agent {
         if kind.is_empty() || kind == "Pod" && name == pod {
             return Vec::new();
         }
-        let api_version = self.kinds.version_of(kind).unwrap_or_default().to_owned();
+        let api_version =
+            self.kinds.version_of(kind).or_else(|| version_of_stateless(kind)).unwrap_or_default().to_owned();
         vec![types::Owner { api_version, kind: kind.clone(), name: name.clone(), uid: String::new() }]
     }
 
@@ -153,7 +155,9 @@ impl Agent {
     /// What the controllers are now; above the instance of a virtual machine is the machine. Also whether one could not be
     /// looked at.
     async fn look_up(&self, namespace: &str, owners: &[types::Owner]) -> (Vec<LookedUp>, bool) {
-        let findings = join_all(owners.iter().map(|owner| self.look(namespace, owner))).await;
+        let last = owners.len().saturating_sub(1);
+        let findings = owners.iter().enumerate().map(|(place, owner)| self.look(namespace, owner, place == last));
+        let findings = join_all(findings).await;
         let mut looked_up: Vec<LookedUp> = Vec::new();
         let mut unseen = false;
         for (owner, finding) in owners.iter().cloned().zip(findings) {
@@ -161,7 +165,7 @@ impl Agent {
                 looked_up.push(LookedUp { owner, now: Finding::Unknown(NOT_LOOKED_FOR.to_owned()) });
                 continue;
             };
-            unseen |= matches!(finding, catalog::Finding::Unknown(_));
+            unseen |= matches!(finding, catalog::Finding::Unknown(_)) && !is_stateless(&owner);
             let machine = self.above(namespace, &owner, &finding).await;
             looked_up.push(LookedUp { owner, now: told(finding) });
             if let Some((machine, finding)) = machine {
@@ -172,17 +176,20 @@ impl Agent {
         (looked_up, unseen)
     }
 
-    async fn look(&self, namespace: &str, owner: &types::Owner) -> Option<catalog::Finding> {
-        if !self.kinds.include(&owner.api_version, &owner.kind) {
+    async fn look(&self, namespace: &str, owner: &types::Owner, is_topmost: bool) -> Option<catalog::Finding> {
+        if self.kinds.include(&owner.api_version, &owner.kind) {
+            return Some(self.find(namespace, owner).await);
+        }
+        if !is_topmost || !is_stateless(owner) {
             return None;
         }
-        Some(self.find(namespace, owner).await)
+        let owner = reference(owner);
+        Some(in_time(self.surroundings.controllers().find_lately(namespace, &owner)).await)
     }
 
     async fn find(&self, namespace: &str, owner: &types::Owner) -> catalog::Finding {
         let owner = reference(owner);
-        let found = timeout(LOOK, self.surroundings.controllers().find(namespace, &owner)).await;
-        found.unwrap_or_else(|_| catalog::Finding::Unknown(format!("no answer within {LOOK:?}")))
+        in_time(self.surroundings.controllers().find(namespace, &owner)).await
     }
 
     /// The virtual machine above an instance. KubeVirt calls both alike, which tells it when the instance is gone.
@@ -208,6 +215,11 @@ impl Agent {
         // Without an instance nobody says that there ever was a machine.
         (found != catalog::Finding::Missing || !machine.uid.is_empty()).then_some((machine, found))
     }
+}
+
+async fn in_time(finding: impl Future<Output = catalog::Finding>) -> catalog::Finding {
+    let found = timeout(LOOK, finding).await;
+    found.unwrap_or_else(|_| catalog::Finding::Unknown(format!("no answer within {LOOK:?}")))
 }
 
 fn told(finding: catalog::Finding) -> Finding {

@@ -11,6 +11,25 @@ pub(crate) const INSTANCE: &str = "VirtualMachineInstance";
 /// The virtual machine above it, of the same name.
 pub(crate) const MACHINE: &str = "VirtualMachine";
 
+/// Controllers whose pods have a new name each time: all that they can want of addresses is that they rest for a while.
+const STATELESS: [(&str, &str); 5] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "DaemonSet"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+];
+
+/// Whether a controller is of a kind whose pods have a new name each time.
+pub(crate) fn is_stateless(owner: &types::Owner) -> bool {
+    STATELESS.contains(&(&owner.api_version, &owner.kind))
+}
+
+/// The version of those of that kind.
+pub(crate) fn version_of_stateless(kind: &str) -> Option<&'static str> {
+    STATELESS.iter().find_map(|(version, candidate)| (*candidate == kind).then_some(*version))
+}
+
 /// The kinds of these controllers, by `conf.yml`.
 #[derive(Clone, Debug)]
 pub(crate) struct Kinds {
@@ -99,5 +118,6 @@ mod tests {
         assert_eq!(all.version_of("StatefulSet"), Some("apps/v1"));
         assert_eq!(only_listed.version_of("StatefulSet"), Some("apps.kruise.io/v1beta1"));
         assert_eq!(all.version_of("Deployment"), None);
+        assert_eq!((version_of_stateless("Deployment"), version_of_stateless("CloneSet")), (Some("apps/v1"), None));
     }
 }

@@ -88,6 +88,28 @@ impl<'a> Site<'a> {
         Ok(Pod { namespace: self.namespace.clone(), name: name.into(), uid, container, interface: "eth0".into() })
     }
 
+    /// A Deployment and its ReplicaSet; the name of the latter.
+    async fn deployment(&self, name: &str, annotations: Value) -> Result<String> {
+        let labels = json!({"app": name});
+        let spec = json!({
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none"}]}},
+        });
+        let object = |kind: &str, metadata: Value| {
+            json!({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec}).to_string()
+        };
+        let metadata = json!({"name": name, "namespace": self.namespace, "annotations": annotations});
+        self.cluster.apply(&object("Deployment", metadata)).await?;
+        let uid = self.kubectl(&["get", "deployment", name, "-o", "jsonpath={.metadata.uid}"]).await?;
+        let set = format!("{name}-5d4f8");
+        let owner = json!([{
+            "apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": uid.trim(), "controller": true,
+        }]);
+        let metadata = json!({"name": set, "namespace": self.namespace, "ownerReferences": owner});
+        self.cluster.apply(&object("ReplicaSet", metadata)).await?;
+        Ok(set)
+    }
+
     async fn member(&self, ordinal: u32, node: usize) -> Result<Pod> {
         self.pod(&format!("web-{ordinal}"), node, ("apps/v1", "StatefulSet", "web"), json!({})).await
     }
@@ -291,6 +313,34 @@ async fn cluster_a_pod_that_lives_keeps_its_address_and_leaves_nothing_when_it_e
     site.holders(&["web"]).await?;
     // Nobody calls DEL again.
     site.kubectl(&["delete", "pod", "web", "--wait=false"]).await?;
+    site.holders(&[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_a_deployments_annotation_keeps_addresses_for_a_while_at_the_price_of_a_list() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let site = Site::new(cluster, "deployed", 88, "").await?;
+    let lists = async || -> Result<u64> {
+        let requests = cluster.requests().await?;
+        Ok(requests.sum(|request| request.resource == "deployments" && request.verb == "LIST"))
+    };
+    let mut pods = Vec::new();
+    for (name, annotations) in [("web", json!({"ipam.spidernet.io/retain": "5s"})), ("api", json!({}))] {
+        let set = site.deployment(name, annotations).await?;
+        for number in 0..2 {
+            let pod = site.pod(&format!("{set}-{number}"), 0, ("apps/v1", "ReplicaSet", &set), json!({})).await?;
+            drop(site.add(&pod, 0));
+            pods.push(pod);
+        }
+    }
+    let before = lists().await?;
+    for pod in &pods {
+        site.kubectl(&["delete", "pod", &pod.name, "--grace-period=0", "--force"]).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    pods.iter().for_each(|pod| Plugin::on(&site.nodes[0]).del(pod));
+    assert_eq!(lists().await? - before, 1, "one for all four");
+    site.holders(&["web-5d4f8-0", "web-5d4f8-1"]).await?;
     site.holders(&[]).await
 }
 

@@ -8,6 +8,7 @@ use kube::{Client, Resource as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::lately::Lately;
 use crate::BoxFuture;
 use crate::catalog::{Controllers, Finding, FoundController};
 use crate::kube::client::Requests;
@@ -15,6 +16,7 @@ use crate::kube::client::Requests;
 /// The controllers of a cluster.
 pub(super) struct ClusterControllers {
     requests: Requests,
+    lately: Lately,
 }
 
 #[derive(Deserialize)]
@@ -24,7 +26,7 @@ struct Object {
 
 impl ClusterControllers {
     pub(super) fn new(client: Client) -> Self {
-        Self { requests: Requests::new(client) }
+        Self { requests: Requests::new(client.clone()), lately: Lately::new(client) }
     }
 
     async fn look(&self, namespace: &str, owner: &OwnerReference) -> Finding {
@@ -59,5 +61,9 @@ impl ClusterControllers {
 impl Controllers for ClusterControllers {
     fn find<'a>(&'a self, namespace: &'a str, owner: &'a OwnerReference) -> BoxFuture<'a, Finding> {
         Box::pin(self.look(namespace, owner))
+    }
+
+    fn find_lately<'a>(&'a self, namespace: &'a str, owner: &'a OwnerReference) -> BoxFuture<'a, Finding> {
+        Box::pin(self.lately.find(namespace, owner))
     }
 }

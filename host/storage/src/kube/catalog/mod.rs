@@ -11,6 +11,7 @@
 //! * While the API server is away, what was known stays in force; watches come back by themselves, for ever.
 
 mod controllers;
+mod lately;
 mod lean;
 mod owners;
 mod pods;

@@ -1,0 +1,109 @@
+//! Controllers of kinds of which there are many, as they were a little while ago: one list for all of a namespace.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, VersionMatch};
+use kube::core::Request;
+use kube::{Client, Resource as _};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::catalog::{Finding, FoundController};
+use crate::kube::client::Requests;
+
+/// For how long a list tells what there is.
+const GOOD: Duration = Duration::from_secs(30);
+/// For how long it tells what there is not: a controller may be younger than the list.
+const COMPLETE: Duration = Duration::from_secs(1);
+/// What kubectl keeps of a whole object in its annotations.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The lists.
+pub(super) struct Lately {
+    requests: Requests,
+    lists: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<List>>>>>,
+}
+
+/// Namespace, version and kind.
+type Key = (String, String, String);
+
+struct List {
+    begun: Instant,
+    controllers: BTreeMap<String, FoundController>,
+}
+
+#[derive(Deserialize)]
+struct Objects {
+    items: Vec<Object>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: ObjectMeta,
+}
+
+impl Lately {
+    pub(super) fn new(client: Client) -> Self {
+        Self { requests: Requests::new(client), lists: Mutex::default() }
+    }
+
+    /// The controller, by a list of at most [`GOOD`]. Whoever asks at the same time waits for the same list.
+    pub(super) async fn find(&self, namespace: &str, owner: &OwnerReference) -> Finding {
+        let OwnerReference { api_version, kind, name, .. } = owner;
+        let key = (namespace.to_owned(), api_version.clone(), kind.clone());
+        let list = self.place(key);
+        let mut list = list.lock().await;
+        if let Some(finding) = list.as_ref().and_then(|list| list.find(name)) {
+            return finding;
+        }
+        match self.list(namespace, api_version, kind).await {
+            Ok(fresh) => list.insert(fresh).look(name),
+            Err(why) => Finding::Unknown(why),
+        }
+    }
+
+    /// Where the list is kept. Those that nobody asked for lately are forgotten.
+    fn place(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<List>>> {
+        let mut lists = self.lists.lock();
+        if !lists.contains_key(&key) {
+            let is_used = |list: &Arc<tokio::sync::Mutex<Option<List>>>| {
+                list.try_lock().map_or(true, |list| list.as_ref().is_some_and(|list| list.begun.elapsed() < GOOD))
+            };
+            lists.retain(|_, list| Arc::strong_count(list) > 1 || is_used(list));
+        }
+        Arc::clone(lists.entry(key).or_default())
+    }
+
+    async fn list(&self, namespace: &str, api_version: &str, kind: &str) -> Result<List, String> {
+        let begun = Instant::now();
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        // From the API server's memory: etcd is not asked.
+        let params = ListParams::default().matching(VersionMatch::NotOlderThan).at("0");
+        let request = Request::new(DynamicObject::url_path(&resource, Some(namespace))).list_metadata(&params);
+        let found = self.requests.read::<Objects>(request).await;
+        let found = found.map_err(|failure| failure.about(format!("{kind}s of {namespace}")).to_string())?;
+        let controllers = found.items.into_iter().map(|Object { mut metadata }| {
+            metadata.annotations.as_mut().map(|annotations| annotations.remove(LAST_APPLIED));
+            (metadata.name.clone().unwrap_or_default(), FoundController::new(metadata))
+        });
+        Ok(List { begun, controllers: controllers.collect() })
+    }
+}
+
+impl List {
+    fn look(&self, name: &str) -> Finding {
+        self.controllers.get(name).map_or(Finding::Missing, |found| Finding::Found(Box::new(found.clone())))
+    }
+
+    /// What the list tells still.
+    fn find(&self, name: &str) -> Option<Finding> {
+        let finding = self.look(name);
+        let lasts = if finding == Finding::Missing { COMPLETE } else { GOOD };
+        (self.begun.elapsed() < lasts).then_some(finding)
+    }
+}
