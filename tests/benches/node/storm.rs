@@ -27,10 +27,11 @@ const TRIES: usize = 3;
 const LIMITS: &str = "
 What limits it: both cores are busy from the first call to the last. Of some 3.5 s of processor time in which the first row's \
 ADDs are served the API server takes 1.0 s, the plugin's processes 0.9 s, agents 0.7 s, starting the calls 0.3 s, etcd \
-0.2 s. SpiderEndpoints are written behind the replies: their creation costs the API server twice as much as all blocks. With \
-all calls in flight all the time the mean of what one takes is their number divided by the rate, so that 100 in flight \
-within 100 ms would need 1,000 ADD/s, which is what the API server creates with both cores to itself. With 100 nodes 1,000 \
-plugins run at once, and as many agents meet in 63 blocks: every second request for a block finds that somebody was faster.
+0.2 s. SpiderEndpoints are written behind the replies: their creation costs the API server more than twice as much as all \
+blocks. With all calls in flight all the time the mean of what one takes is their number divided by the rate, so that 100 \
+in flight within 100 ms would need 1,000 ADD/s, which is what the API server creates with both cores to itself. With 100 \
+nodes 1,000 plugins run at once, and as many agents meet in 63 blocks: one request in three for a block comes too late, \
+and half of all only look for what is left.
 ";
 
 /// What one storm came to.

@@ -217,8 +217,9 @@ impl Memory {
         self.by_pool.entry(pool).or_default().insert(address, allocation);
     }
 
-    /// At the start everything is met at once, as it was listed from `begun` on; leases are listed by NIC then, IPv4 before IPv6. Of several pods of one name
-    /// the latest is the one that the `recorded` tell of, and of several addresses of one NIC the first.
+    /// At the start everything is met at once, as it was listed from `begun` on; leases are listed by NIC then, IPv4 before
+    /// IPv6. Of several pods of one name the latest is the one that the `recorded` tell of, and of several addresses of one
+    /// NIC the first.
     pub(super) fn start(&mut self, all: &[StoredBlock], recorded: &[RecordedEndpoint], begun: Instant) {
         self.opened = Some(begun);
         let pods: BTreeSet<&str> = recorded.iter().map(|recorded| recorded.pod.uid.as_str()).collect();
