@@ -17,8 +17,10 @@ use crate::{Pick, PoolSpace, Why};
 /// How many blocks without room are looked at from a place inside the pool before the lowest free address is taken
 /// instead.
 const BLOCKS_IN_A_ROW: usize = 1024;
-/// Among how many blocks with room writers that meet each other spread: a thousand addresses.
-const SPREAD: usize = 1024 / Block::SIZE as usize;
+/// Among how many blocks that nobody made writers that meet each other spread. The more, the more rarely they meet again.
+pub(super) const SPREAD: usize = 256;
+/// How many blocks of others with room make one that nobody made yet worth no more than any of them.
+const FEW: usize = 4;
 
 /// What is known of a pool while one round is planned.
 pub(super) struct View<'a> {
@@ -48,14 +50,6 @@ pub(super) enum Found {
     Taken(IpAddr),
     /// Nothing, and never.
     Never(Why),
-}
-
-/// Who made a block, in the order in which they are liked.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Whose {
-    Others,
-    Nobodys,
-    Own,
 }
 
 /// What a block has left.
@@ -128,32 +122,49 @@ impl View<'_> {
     }
 
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
-    /// likes the blocks in an order of its own, those that it made before those that nobody made yet, and these before those
-    /// that others made; where in one, depends on how often others were faster.
+    /// likes the blocks in an order of its own, first of all those that it made; where in one, depends on how often others
+    /// were faster.
     fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
-        let Some((lowest, _)) = self.lowest_block(space) else { return Found::Full };
-        let node = fnv1a(self.node.as_bytes());
-        let liking = |block: Block| {
-            let whose = match self.pictures.get(block) {
-                Some(_) if self.own.contains(&block) => Whose::Own,
-                None => Whose::Nobodys,
-                Some(_) => Whose::Others,
-            };
-            (whose, scatter(node ^ number(block)))
-        };
-        let blocks = std::iter::successors(Some(lowest), |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW);
-        let rooms = blocks.map(|block| (block, self.room(space, block)));
-        let rooms = rooms.filter(|(_, room)| !matches!(room, Room::None)).take(SPREAD);
-        match rooms.max_by_key(|(block, _)| liking(*block)) {
-            Some((block, Room::Free(bits))) => {
+        let own = self.own.iter().filter(|&&block| matches!(self.room(space, block), Room::Free(_)));
+        let chosen = own.copied().max_by_key(|&block| self.liking(block)).or_else(|| self.elsewhere(space));
+        let Some(block) = chosen else { return Found::Full };
+        match self.room(space, block) {
+            Room::Free(bits) => {
                 let losses = self.contended.unwrap_or_default();
                 let place = scatter(fnv1a(format!("{} {losses}", self.node).as_bytes()));
                 let nth = (place % u128::from(bits.count().max(1))) as usize;
                 bits.iter().nth(nth).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
             }
-            Some((block, _)) => Found::Read(block),
-            None => Found::Full,
+            Room::Unread => Found::Read(block),
+            Room::None => Found::Full,
         }
+    }
+
+    /// A block that nobody made, as far as this agent knows. Where these are few beside those that others made and that have
+    /// room, all want the few: any of both.
+    fn elsewhere(&mut self, space: &Arc<PoolSpace>) -> Option<Block> {
+        let (lowest, _) = self.lowest_block(space)?;
+        let (mut nobodys, mut others) = (Vec::new(), Vec::new());
+        for block in std::iter::successors(Some(lowest), |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW) {
+            match self.room(space, block) {
+                Room::None => {}
+                _ if self.pictures.get(block).is_some() => others.push(block),
+                _ => nobodys.push(block),
+            }
+            if nobodys.len() == SPREAD {
+                break;
+            }
+        }
+        if nobodys.len() * FEW < others.len() {
+            nobodys.append(&mut others);
+        }
+        let candidates = if nobodys.is_empty() { others } else { nobodys };
+        candidates.into_iter().max_by_key(|&block| self.liking(block))
+    }
+
+    /// How much this node likes a block.
+    fn liking(&self, block: Block) -> u128 {
+        scatter(fnv1a(self.node.as_bytes()) ^ number(block))
     }
 
     /// The first free address at or after the place that `number` stands for, going on at the pool's beginning.

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
-use super::pick::View;
-use super::picture::{Picture, full_mark};
+use super::pick::{SPREAD, View};
+use super::picture::{Picture, Seen, full_mark};
 use super::plan::{Batch, Known, Plan, plan};
 use super::retry::{self, LANDING};
 use super::shared::bounded;
 use super::writer::Writer;
+use crate::block::Bits;
 use crate::kube::{BlockId, ChangeError, FullMark, StoreError, StoredBlock};
 use crate::{BoxFuture, PoolSpace, Why};
 
@@ -67,8 +68,13 @@ impl Writer {
     fn plan(&mut self) -> Plan {
         let contended = self.apart_until.filter(|&until| Instant::now() < until).map(|_| self.losses);
         let mut memory = self.shared.memory.lock();
+        let pictures = memory.pictures(&self.pool);
+        let is_open = |block: &Block| {
+            pictures.get(*block).and_then(Seen::picture).is_some_and(|seen| seen.held != Bits(u16::MAX))
+        };
+        self.own.retain(is_open);
         let view = View {
-            pictures: memory.pictures(&self.pool),
+            pictures,
             busy: BTreeMap::new(),
             now: (self.shared.config.clock)(),
             node: &self.shared.config.node,
@@ -172,8 +178,9 @@ impl Writer {
                     self.shared.memory.lock().pictures(&self.pool).meet(block);
                 }
                 // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
-                // again they have made more.
-                if self.apart_until.is_some_and(|until| Instant::now() < until) {
+                // again they have made more; where there are many more than anybody made, the next one will do.
+                let again = self.apart_until.is_some_and(|until| Instant::now() < until);
+                if again && !self.is_roomy(&batch) {
                     self.look_again();
                 }
                 self.lost();
@@ -229,6 +236,14 @@ impl Writer {
             Work::Take(take) => full_mark(&take.space, stored.spec.block, held).is_some(),
             _ => false,
         })
+    }
+
+    /// Whether there are as many addresses left as writers that meet spread over.
+    fn is_roomy(&self, batch: &Batch) -> bool {
+        let now = (self.shared.config.clock)();
+        let mut memory = self.shared.memory.lock();
+        let free = batch.space.as_ref().map(|space| memory.usage(space, now).free);
+        free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
     }
 
     /// Has the blocks listed, which tells how far others have come, unless that was done lately.
