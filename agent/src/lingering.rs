@@ -18,7 +18,7 @@ use crate::agent::Agent;
 use crate::in_flight::Attachment;
 
 /// How often it is looked whether pods still live; from memory.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(200);
 /// How often is asked about what could not be looked at.
 const AGAIN: Duration = Duration::from_secs(10);
 
