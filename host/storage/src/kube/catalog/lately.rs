@@ -17,7 +17,7 @@ use crate::kube::client::Requests;
 
 /// For how long a list tells what there is.
 const GOOD: Duration = Duration::from_secs(30);
-/// For how long it tells what there is not: a controller may be younger than the list.
+/// For how long it tells what there is not, or that it could not be had: a controller may be younger than the list.
 const COMPLETE: Duration = Duration::from_secs(1);
 /// What kubectl keeps of a whole object in its annotations.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -25,15 +25,18 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The lists.
 pub(super) struct Lately {
     requests: Requests,
-    lists: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<List>>>>>,
+    lists: Mutex<HashMap<Key, Place>>,
 }
+
+type Place = Arc<tokio::sync::Mutex<Option<List>>>;
 
 /// Namespace, version and kind.
 type Key = (String, String, String);
 
 struct List {
     begun: Instant,
-    controllers: BTreeMap<String, FoundController>,
+    /// By name, or why they could not be listed.
+    controllers: Result<BTreeMap<String, FoundController>, String>,
 }
 
 #[derive(Deserialize)]
@@ -60,26 +63,27 @@ impl Lately {
         if let Some(finding) = list.as_ref().and_then(|list| list.find(name)) {
             return finding;
         }
-        match self.list(namespace, api_version, kind).await {
-            Ok(fresh) => list.insert(fresh).look(name),
-            Err(why) => Finding::Unknown(why),
-        }
+        let begun = Instant::now();
+        let controllers = self.list(namespace, api_version, kind).await;
+        list.insert(List { begun, controllers }).look(name)
     }
 
     /// Where the list is kept. Those that nobody asked for lately are forgotten.
-    fn place(&self, key: Key) -> Arc<tokio::sync::Mutex<Option<List>>> {
+    fn place(&self, key: Key) -> Place {
         let mut lists = self.lists.lock();
         if !lists.contains_key(&key) {
-            let is_used = |list: &Arc<tokio::sync::Mutex<Option<List>>>| {
-                list.try_lock().map_or(true, |list| list.as_ref().is_some_and(|list| list.begun.elapsed() < GOOD))
-            };
-            lists.retain(|_, list| Arc::strong_count(list) > 1 || is_used(list));
+            let is_good = |list: &Option<List>| list.as_ref().is_some_and(|list| list.begun.elapsed() < GOOD);
+            lists.retain(|_, list| Arc::strong_count(list) > 1 || list.try_lock().is_ok_and(|list| is_good(&list)));
         }
         Arc::clone(lists.entry(key).or_default())
     }
 
-    async fn list(&self, namespace: &str, api_version: &str, kind: &str) -> Result<List, String> {
-        let begun = Instant::now();
+    async fn list(
+        &self,
+        namespace: &str,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<BTreeMap<String, FoundController>, String> {
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         // From the API server's memory: etcd is not asked.
@@ -91,19 +95,24 @@ impl Lately {
             metadata.annotations.as_mut().map(|annotations| annotations.remove(LAST_APPLIED));
             (metadata.name.clone().unwrap_or_default(), FoundController::new(metadata))
         });
-        Ok(List { begun, controllers: controllers.collect() })
+        Ok(controllers.collect())
     }
 }
 
 impl List {
     fn look(&self, name: &str) -> Finding {
-        self.controllers.get(name).map_or(Finding::Missing, |found| Finding::Found(Box::new(found.clone())))
+        match &self.controllers {
+            Ok(controllers) => {
+                controllers.get(name).map_or(Finding::Missing, |found| Finding::Found(Box::new(found.clone())))
+            }
+            Err(why) => Finding::Unknown(why.clone()),
+        }
     }
 
     /// What the list tells still.
     fn find(&self, name: &str) -> Option<Finding> {
         let finding = self.look(name);
-        let lasts = if finding == Finding::Missing { COMPLETE } else { GOOD };
+        let lasts = if matches!(finding, Finding::Found(_)) { GOOD } else { COMPLETE };
         (self.begun.elapsed() < lasts).then_some(finding)
     }
 }
