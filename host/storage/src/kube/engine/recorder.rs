@@ -31,8 +31,6 @@ const DEFERRED: usize = 128;
 /// For how long after a request others are expected, for each pod that is behind: the more came at once, the more are likely
 /// to come still, from this node or from others that came back with it.
 const LULL: Duration = Duration::from_millis(500);
-/// How often it is looked whether requests still wait.
-const LOOK: Duration = Duration::from_millis(20);
 /// How many pods may be behind before reservations wait.
 const BACKLOG: usize = 512;
 /// After how many failures of one record it is told, each time.
@@ -126,6 +124,11 @@ impl Recorder {
         self.work.notify_one();
     }
 
+    /// Has it looked anew whether records still wait.
+    pub(super) fn hurry(&self) {
+        self.work.notify_one();
+    }
+
     /// Waits until the pod's record says what it holds, or until the deadline.
     pub(super) async fn written(&self, pod: &PodRef, deadline: Instant) {
         let name = (pod.namespace.clone(), pod.name.clone());
@@ -165,9 +168,10 @@ impl Recorder {
             if due > now {
                 return Err(records.wake());
             }
-            let busy = quiet < LULL.saturating_mul(u32::try_from(records.behind).unwrap_or(u32::MAX));
-            if busy && now < due + DEFER && records.behind <= DEFERRED {
-                return Err(Some(now + LOOK));
+            let lull = LULL.saturating_mul(u32::try_from(records.behind).unwrap_or(u32::MAX));
+            let waits = lull.saturating_sub(quiet).min((due + DEFER).saturating_duration_since(now));
+            if !waits.is_zero() && records.behind <= DEFERRED {
+                return Err(Some(now + waits));
             }
             let held = memory.lock().endpoint(&name.0, &name.1);
             if let Some(step) = records.begin(&name, held) {

@@ -135,6 +135,7 @@ impl Shared {
 
     pub(super) async fn close(&self, patience: Duration) -> bool {
         self.closed.store(true, Ordering::Release);
+        self.recorder.hurry();
         let ended = || self.traffic.running.load(Ordering::Acquire) == 0 && self.recorder.backlog() == 0;
         let deadline = Instant::now() + patience;
         while !ended() && Instant::now() < deadline {
