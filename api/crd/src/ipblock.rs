@@ -14,7 +14,8 @@ use spiderpool_ip::Block;
 use crate::schema;
 
 /// The records of one block. Made on first use, owned by the pool; labelled with
-/// [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL) and, when there is no room,
+/// [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL),
+/// [`LABEL_BLOCK_NEIGHBOURHOOD`](crate::keys::LABEL_BLOCK_NEIGHBOURHOOD) and, when there is no room,
 /// [`LABEL_BLOCK_FULL`](crate::keys::LABEL_BLOCK_FULL).
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -170,11 +171,13 @@ impl SpiderIPBlock {
     /// address the beginning is kept and the rest becomes a hash.
     #[must_use]
     pub fn name_of(pool: &str, block: Block) -> String {
-        let address = match block.address(0) {
-            IpAddr::V4(first) => format!("{:08x}", first.to_bits()),
-            IpAddr::V6(first) => format!("{:032x}", first.to_bits()),
-        };
-        format!("{}.{address}", fitted(pool, 253 - 1 - 32))
+        format!("{}.{}", fitted(pool, 253 - 1 - 32), first_of(block))
+    }
+
+    /// The value of [`LABEL_BLOCK_NEIGHBOURHOOD`](crate::keys::LABEL_BLOCK_NEIGHBOURHOOD).
+    #[must_use]
+    pub fn neighbourhood_of(block: Block) -> String {
+        first_of(*block.neighbourhood().start())
     }
 
     /// The value of [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL): the pool's name; where that is too long for a
@@ -182,6 +185,14 @@ impl SpiderIPBlock {
     #[must_use]
     pub fn label_of(pool: &str) -> String {
         fitted(pool, 63)
+    }
+}
+
+/// A block's first address in hexadecimal.
+fn first_of(block: Block) -> String {
+    match block.address(0) {
+        IpAddr::V4(first) => format!("{:08x}", first.to_bits()),
+        IpAddr::V6(first) => format!("{:032x}", first.to_bits()),
     }
 }
 

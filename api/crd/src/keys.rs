@@ -113,6 +113,9 @@ pub const LABEL_BLOCK_POOL: &str = "ipam.spidernet.io/block-pool";
 /// On a block without room: a hash of the addresses that its pool could use of it, so that looking for room passes over
 /// it as long as these stay the same. Empty or absent: there may be room.
 pub const LABEL_BLOCK_FULL: &str = "ipam.spidernet.io/block-full";
+/// The 4,096 addresses around the block, by their first one in hexadecimal: so that what is taken around a place of a large
+/// pool can be listed without all the rest.
+pub const LABEL_BLOCK_NEIGHBOURHOOD: &str = "ipam.spidernet.io/block-neighbourhood";
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,8 @@ impl Block {
     /// How many addresses a block has.
     pub const SIZE: u8 = 16;
     const MASK: u128 = Self::SIZE as u128 - 1;
+    /// How many blocks a [neighbourhood](Self::neighbourhood) has.
+    pub const NEIGHBOURS: u16 = 256;
 
     /// The block that `address` is in.
     #[must_use]
@@ -81,6 +84,13 @@ impl Block {
     #[must_use]
     pub fn cidr(self) -> Cidr {
         Cidr { address: self.address(0), prefix: self.family.bits() - Self::SIZE.ilog2() as u8 }
+    }
+
+    /// The first and the last block of the 4,096 addresses around this one: an IPv4 `/20` or an IPv6 `/116`.
+    #[must_use]
+    pub fn neighbourhood(self) -> RangeInclusive<Self> {
+        let mask = u128::from(Self::NEIGHBOURS) * u128::from(Self::SIZE) - 1;
+        Self { base: self.base & !mask, ..self }..=Self { base: (self.base | mask) & !Self::MASK, ..self }
     }
 
     /// The block after this one, or `None` at the end of the family.
@@ -147,6 +157,21 @@ impl Iterator for Blocks<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbourhood_is_the_4096_addresses_around() {
+        for (block, first, last) in [
+            ("10.6.17.0/28", "10.6.16.0/28", "10.6.31.240/28"),
+            ("0.0.0.0/28", "0.0.0.0/28", "0.0.15.240/28"),
+            ("255.255.255.240/28", "255.255.240.0/28", "255.255.255.240/28"),
+            ("fd00::fff0/124", "fd00::f000/124", "fd00::fff0/124"),
+        ] {
+            let around = block.parse::<Block>().unwrap().neighbourhood();
+            assert_eq!([around.start(), around.end()].map(ToString::to_string), [first, last]);
+            let count = std::iter::successors(Some(*around.start()), |block| block.next());
+            assert_eq!(count.take_while(|block| around.contains(block)).count(), Block::NEIGHBOURS.into());
+        }
+    }
 
     #[test]
     fn a_block_reads_and_prints_as_a_cidr() {

@@ -150,14 +150,19 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     let mark = FullMark("f00d".to_owned());
     let full = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark.clone())).await?;
     assert_eq!(full.full, Some(mark.clone()));
-    let mut marks = blocks.marks("marked").await?;
+    let mut marks = blocks.marks("marked", None).await?;
     marks.sort_by_key(|(block, ..)| *block);
     assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
     assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&full.version, &Some(mark), &None));
     let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
     assert_eq!(blocks.change(&first, &[freed], None).await?.full, None);
-    assert_eq!(blocks.marks("marked").await?.iter().filter(|(.., mark)| mark.is_some()).count(), 0);
+    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| mark.is_some()).count(), 0);
     assert_eq!(blocks.blocks("marked").await?.len(), 2);
+    let far = id("marked", "10.3.16.0/28");
+    blocks.create(&far, "", &BTreeMap::new(), None).await?;
+    let near = blocks.marks("marked", Some("10.3.31.240/28".parse()?)).await?;
+    assert_eq!(near.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), [far.block]);
+    assert_eq!(blocks.marks("marked", Some(first.block)).await?.len(), 2);
     assert_eq!(blocks.blocks("mark").await?.len(), 0);
     Ok(())
 }
@@ -176,7 +181,7 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
             created?;
         }
     }
-    let mut marks = blocks.marks("large").await?;
+    let mut marks = blocks.marks("large", None).await?;
     marks.sort_by_key(|(block, ..)| *block);
     let mut expected: Vec<_> = ids.iter().map(|id| id.block).collect();
     expected.sort();

@@ -113,11 +113,12 @@ pub trait BlockStore: Send + Sync {
     /// See [`StoreError`].
     fn all_blocks(&self) -> BoxFuture<'_, Result<Vec<StoredBlock>, StoreError>>;
 
-    /// Version and mark of the blocks of a pool that exist, without their content: cheap for the largest pool.
+    /// Version and mark of the blocks of a pool that exist, without their content: of all, or of those in the
+    /// [neighbourhood](Block::neighbourhood) of `near`.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>>;
+    fn marks<'a>(&'a self, pool: &'a str, near: Option<Block>) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>>;
 
     /// Makes a block with its first holders, and sets the mark. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not

@@ -328,10 +328,11 @@ impl BlockStore for Link {
         self.call("read all".to_owned(), vec![], |state| Ok(state.blocks.values().cloned().collect()))
     }
 
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
+    fn marks<'a>(&'a self, pool: &'a str, near: Option<Block>) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
         let pool = pool.to_owned();
         self.call(format!("read marks of {pool}"), vec![], move |state| {
-            let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool);
+            let is_near = |block| near.is_none_or(|near| near.neighbourhood().contains(&block));
+            let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool && is_near(stored.spec.block));
             Ok(of_pool.map(|stored| (stored.spec.block, stored.version.clone(), stored.full.clone())).collect())
         })
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(seed: u64) -> String {
 async fn simulate(seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x5eed);
     let pools = vec![
-        pool("p4", Family::V4, "10.6.0.0/16", "10.6.0.253-10.6.1.2"),
+        pool("p4", Family::V4, "10.6.0.0/16", "10.6.15.253-10.6.16.2"),
         pool("p6", Family::V6, "fd00::/64", "fd00::1-fd00::5"),
     ];
     let addresses =

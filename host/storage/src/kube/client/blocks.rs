@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_POOL};
+use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
 use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderIPBlock, SpiderIPBlockSpec, SpiderIPPool, SpiderIPPoolStatus};
 use spiderpool_ip::Block;
 
@@ -120,7 +120,7 @@ impl ClusterBlocks {
         changes: &[Change],
         full: Option<&FullMark>,
     ) -> Result<StoredBlock, ChangeError> {
-        let body = serde_json::to_vec(&patch(&id.pool, changes, full)).map_err(request::Error::SerializeBody);
+        let body = serde_json::to_vec(&patch(id, changes, full)).map_err(request::Error::SerializeBody);
         let request = body.and_then(|body| {
             Request::patch(format!("{}/{}", path(), SpiderIPBlock::name_of(&id.pool, id.block)))
                 .header(header::CONTENT_TYPE, "application/json-patch+json")
@@ -161,7 +161,7 @@ impl BlockStore for ClusterBlocks {
         Box::pin(self.list(ListParams::default()))
     }
 
-    fn marks<'a>(&'a self, pool: &'a str) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
+    fn marks<'a>(&'a self, pool: &'a str, near: Option<Block>) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>> {
         Box::pin(async move {
             let mut marks = Vec::new();
             let each = |item: &RawValue| match serde_json::from_str::<BlockMetaObject>(item.get()) {
@@ -175,7 +175,7 @@ impl BlockStore for ClusterBlocks {
                 }
                 Err(error) => unreadable(item, &error),
             };
-            let params = of_pool(pool).limit(BLOCKS_PER_PAGE);
+            let params = near.map_or_else(|| of_pool(pool), |near| around(pool, near)).limit(BLOCKS_PER_PAGE);
             self.requests.list(&path(), &params, Extent::Metadata, "SpiderIPBlocks", each).await?;
             Ok(marks)
         })
@@ -207,6 +207,11 @@ fn path() -> String {
 
 fn of_pool(pool: &str) -> ListParams {
     ListParams::default().labels(&format!("{LABEL_BLOCK_POOL}={}", SpiderIPBlock::label_of(pool)))
+}
+
+fn around(pool: &str, near: Block) -> ListParams {
+    let (pool, around) = (SpiderIPBlock::label_of(pool), SpiderIPBlock::neighbourhood_of(near));
+    ListParams::default().labels(&format!("{LABEL_BLOCK_POOL}={pool},{LABEL_BLOCK_NEIGHBOURHOOD}={around}"))
 }
 
 fn named(id: &BlockId) -> String {
@@ -299,7 +304,7 @@ fn new_object(
         "kind": SpiderIPBlock::kind(&()),
         "metadata": {
             "name": SpiderIPBlock::name_of(&id.pool, id.block),
-            "labels": labels(&id.pool, full),
+            "labels": labels(id, full),
             "ownerReferences": [owner],
         },
         "spec": spec,

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spiderpool_crd::SpiderIPBlock;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_POOL};
+use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
 
-use crate::kube::{Change, FullMark};
+use crate::kube::{BlockId, Change, FullMark};
 
 /// One step of a patch.
 #[derive(Debug, PartialEq, Serialize)]
@@ -29,21 +29,25 @@ pub(super) enum Step {
 ///
 /// `managedFields` would name every address a second time. An object without any is not tracked any more, but one that is
 /// created is; that it is told in every patch spares us to know which one is the first.
-pub(super) fn patch(pool: &str, changes: &[Change], full: Option<&FullMark>) -> Vec<Step> {
+pub(super) fn patch(id: &BlockId, changes: &[Change], full: Option<&FullMark>) -> Vec<Step> {
     let mut steps = Vec::with_capacity(changes.len() * 3 + 2);
     for change in changes {
         push(&mut steps, change);
     }
     // All of them: adding one fails where somebody removed the last, and so like a lost race.
-    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(pool, full) });
+    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(id, full) });
     steps.push(Step::Add { path: "/metadata/managedFields".to_owned(), value: json!([{}]) });
     steps
 }
 
-/// The labels of a block of `pool`.
-pub(super) fn labels(pool: &str, full: Option<&FullMark>) -> Value {
+/// The labels of a block.
+pub(super) fn labels(id: &BlockId, full: Option<&FullMark>) -> Value {
     let mark = full.map(|mark| mark.0.as_str()).unwrap_or_default();
-    json!({LABEL_BLOCK_POOL: SpiderIPBlock::label_of(pool), LABEL_BLOCK_FULL: mark})
+    json!({
+        LABEL_BLOCK_POOL: SpiderIPBlock::label_of(&id.pool),
+        LABEL_BLOCK_NEIGHBOURHOOD: SpiderIPBlock::neighbourhood_of(id.block),
+        LABEL_BLOCK_FULL: mark,
+    })
 }
 
 fn push(steps: &mut Vec<Step>, change: &Change) {
@@ -107,11 +111,19 @@ mod tests {
         format!("pod=shop/web-0 uid={uid} nic=eth0 node=n sandbox=c").parse().unwrap()
     }
 
+    fn id() -> BlockId {
+        BlockId { pool: "p".into(), block: "10.6.17.0/28".parse().unwrap() }
+    }
+
     fn steps(change: Change) -> Value {
-        let mut steps = serde_json::to_value(patch("p", &[change], None)).unwrap();
+        let mut steps = serde_json::to_value(patch(&id(), &[change], None)).unwrap();
         let all = steps.as_array_mut().unwrap();
         let ends = all.split_off(all.len() - 2);
-        let value = json!({"ipam.spidernet.io/block-pool": "p", "ipam.spidernet.io/block-full": ""});
+        let value = json!({
+            "ipam.spidernet.io/block-pool": "p",
+            "ipam.spidernet.io/block-neighbourhood": "0a061000",
+            "ipam.spidernet.io/block-full": "",
+        });
         let labels = json!({"op": "add", "path": "/metadata/labels", "value": value});
         assert_eq!(ends, [labels, json!({"op": "add", "path": "/metadata/managedFields", "value": [{}]})]);
         steps
@@ -161,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_mark_is_written_in_the_same_patch() {
-        let steps = patch("p", &[], Some(&FullMark("f00".to_owned())));
+        let steps = patch(&id(), &[], Some(&FullMark("f00".to_owned())));
         assert!(matches!(&steps[0], Step::Add { value, .. } if value[LABEL_BLOCK_FULL] == "f00"), "{steps:?}");
     }
 }

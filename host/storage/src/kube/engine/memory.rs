@@ -251,11 +251,17 @@ impl Memory {
         known.iter().map(|known| pod_ref(known)).collect()
     }
 
-    /// Keeps the pictures that are still right by a list that was begun then.
-    pub(super) fn see_marks(&mut self, pool: &str, marks: Vec<BlockMark>, begun: Instant) {
+    /// Keeps the pictures that are still right by a list of all blocks, or of those `near` one, that was begun then.
+    pub(super) fn see_marks(&mut self, pool: &str, near: Option<Block>, marks: Vec<BlockMark>, begun: Instant) {
         let pictures = self.pictures(pool);
-        pictures.list(marks);
-        pictures.looked = Some(begun);
+        match near {
+            // A block that a list of its neighbourhood leaves out may only lack the label.
+            Some(_) => pictures.list_some(marks),
+            None => {
+                pictures.list(marks);
+                pictures.looked = Some(begun);
+            }
+        }
     }
 
     fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {

@@ -18,7 +18,7 @@ use crate::{Pick, PoolSpace, Why};
 /// instead.
 const BLOCKS_IN_A_ROW: usize = 1024;
 /// Among how many blocks that nobody made writers that meet each other spread. The more, the more rarely they meet again.
-pub(super) const SPREAD: usize = 256;
+pub(super) const SPREAD: usize = Block::NEIGHBOURS as usize;
 /// How many blocks of others with room make one that nobody made yet worth no more than any of them.
 const FEW: usize = 4;
 

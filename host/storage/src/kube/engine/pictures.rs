@@ -47,8 +47,9 @@ impl Pictures {
         self.iter().filter_map(|(block, seen)| Some((block, seen.picture()?)))
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.seen.len()
+    /// How many exist in the neighbourhood of a block.
+    pub(super) fn len_near(&self, near: Block) -> usize {
+        self.seen.range(near.neighbourhood()).count()
     }
 
     pub(super) fn insert(&mut self, block: Block, seen: Seen) {
@@ -91,6 +92,16 @@ impl Pictures {
         self.seen = marks.into_iter().map(seen).collect();
         self.passing = self.read().filter(|(_, picture)| picture.passes()).map(|(block, _)| block).collect();
         self.tally = None;
+    }
+
+    /// The same of some of the blocks that exist.
+    pub(super) fn list_some(&mut self, marks: Vec<BlockMark>) {
+        for (block, version, full) in marks {
+            let is_right = self.get(block).and_then(Seen::picture).is_some_and(|picture| picture.version == version);
+            if !is_right {
+                self.insert(block, Seen::Listed(full));
+            }
+        }
     }
 
     fn forget(&mut self, block: Block, before: Option<&Seen>) {
@@ -178,6 +189,7 @@ mod tests {
         List(usize, bool),
         Remove(usize),
         ListAll,
+        ListSome(usize),
     }
 
     fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -187,6 +199,7 @@ mod tests {
             2 => (0..8usize, any::<bool>()).prop_map(|(n, full)| Change::List(n, full)),
             2 => (0..8usize).prop_map(Change::Remove),
             1 => Just(Change::ListAll),
+            1 => (0..8usize).prop_map(Change::ListSome),
         ];
         proptest::collection::vec(change, 1..40)
     }
@@ -225,6 +238,10 @@ mod tests {
                     Change::ListAll => {
                         let marks = kept.iter().map(|(block, _)| (block, String::new(), None)).collect();
                         kept.list(marks);
+                    }
+                    Change::ListSome(n) => {
+                        kept.list_some(vec![(block(n), "new".to_owned(), None)]);
+                        prop_assert!(matches!(kept.get(block(n)), Some(Seen::Listed(None))));
                     }
                 }
                 let mut counted = Pictures::default();

@@ -54,10 +54,13 @@ impl Writer {
         for (index, outcome) in std::mem::take(&mut plan.outcomes) {
             self.jobs[index].end(Ok(outcome));
         }
+        let takes = self.jobs.iter().any(|job| !job.ended && matches!(job.work, Work::Take(_)));
         let failed = if plan.marks {
-            self.list_marks().await
+            self.list_marks(None).await
         } else if plan.list {
             self.list_blocks().await
+        } else if let Some(near) = self.worth_a_look.pop_first().filter(|_| takes) {
+            self.list_marks(Some(near)).await
         } else {
             self.calls(plan).await
         };
@@ -89,12 +92,16 @@ impl Writer {
 
     // === Calls ===
 
-    async fn list_marks(&mut self) -> Option<StoreError> {
+    /// Of the pool, or of what is near that block.
+    async fn list_marks(&mut self, near: Option<Block>) -> Option<StoreError> {
         let begun = Instant::now();
-        match bounded(self.shared.config.blocks.marks(&self.pool)).await {
+        match bounded(self.shared.config.blocks.marks(&self.pool, near)).await {
             Ok(marks) => {
-                self.shared.memory.lock().see_marks(&self.pool, marks, begun);
-                self.looked = Some(begun);
+                self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
+                match near {
+                    Some(near) => drop(self.looked_near.insert(near, begun)),
+                    None => self.looked = Some(begun),
+                }
                 None
             }
             Err(error) => self.all_failed(&error),
@@ -160,7 +167,7 @@ impl Writer {
             Reply::Read(Ok(Some(stored))) => {
                 self.read(&stored);
                 if self.is_full(&stored) {
-                    self.look_again();
+                    self.look_again(block);
                 }
             }
             Reply::Read(Ok(None)) => self.absent(block),
@@ -181,7 +188,7 @@ impl Writer {
                 // again they have made more; where there are many more than anybody made, the next one will do.
                 let again = self.apart_until.is_some_and(|until| Instant::now() < until);
                 if again && !self.is_roomy(&batch) {
-                    self.look_again();
+                    self.look_again(block);
                 }
                 self.lost();
             }
@@ -246,12 +253,15 @@ impl Writer {
         free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
     }
 
-    /// Has the blocks listed, which tells how far others have come, unless that was done lately.
-    fn look_again(&mut self) {
-        let now = Instant::now();
-        let blocks = self.shared.memory.lock().pictures(&self.pool).len();
+    /// Has the blocks around one listed, which tells how far others have come, unless that was done lately.
+    fn look_again(&mut self, block: Block) {
+        let first = *block.neighbourhood().start();
+        let blocks = self.shared.memory.lock().pictures(&self.pool).len_near(first);
         let worth = LOOK * u32::try_from(blocks).unwrap_or(u32::MAX).saturating_add(LOOK_LEAST);
-        self.looked = self.looked.filter(|&looked| now < looked + worth);
+        let looked = self.looked.max(self.looked_near.get(&first).copied());
+        if looked.is_none_or(|looked| Instant::now() >= looked + worth) {
+            self.worth_a_look.insert(first);
+        }
     }
 
     fn mend_mark(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {

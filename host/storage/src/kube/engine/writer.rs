@@ -40,6 +40,10 @@ pub(super) struct Writer {
     pub(super) jobs: Vec<Job>,
     /// When the list of blocks that is known was begun; none: it is not worth much any more.
     pub(super) looked: Option<Instant>,
+    /// When the list of the blocks of a neighbourhood was begun, by its first.
+    pub(super) looked_near: BTreeMap<Block, Instant>,
+    /// Neighbourhoods that are worth a look, by their first block.
+    pub(super) worth_a_look: BTreeSet<Block>,
     /// Blocks whose picture is known to be wrong.
     pub(super) stale: BTreeSet<Block>,
     pub(super) repairs: BTreeMap<Block, Repair>,
@@ -67,6 +71,8 @@ impl Writer {
             waiting,
             jobs: Vec::new(),
             looked,
+            looked_near: BTreeMap::new(),
+            worth_a_look: BTreeSet::new(),
             stale: BTreeSet::new(),
             repairs: BTreeMap::new(),
             apart_until: None,
