@@ -69,8 +69,15 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
     let measured = wait(&catalog, |catalog| catalog.pools["followed"].space.usable.count() == 8).await?;
 
     // Neither a status nor a pod is a reason to look at pools again.
-    let status = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": "{}", "totalIPCount": 9}}));
-    pools.patch_status("followed", &Default::default(), &status).await?;
+    let reads = async || -> Result<u64> {
+        let requests = cluster.requests().await?;
+        Ok(requests.sum(|request| request.resource == "spiderippools" && request.verb == "GET"))
+    };
+    let read = reads().await?;
+    for count in 9..12 {
+        let status = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": "{}", "totalIPCount": count}}));
+        pools.patch_status("followed", &Default::default(), &status).await?;
+    }
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
     create(&pods, &pod("elsewhere", Some("another"), &json!({}))?).await?;
     create(&pods, &pod("here", Some("follows"), &json!({}))?).await?;
@@ -79,6 +86,17 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
     ensure!(!after.pods.contains_key(&key("elsewhere")));
     let (before, now) = (&measured.pools["followed"], &after.pools["followed"]);
     ensure!(Arc::ptr_eq(&before.object, &now.object) && now.object.status.is_none());
+    assert_eq!(reads().await?, read);
+    let merge = |patch: Value| kube::api::Patch::Merge(patch);
+    pools.patch("followed", &Default::default(), &merge(json!({"metadata": {"labels": {"rack": "a"}}}))).await?;
+    let is_labelled = |catalog: &Catalog| catalog.pools["followed"].object.metadata.labels.is_some();
+    wait(&catalog, is_labelled).await?;
+    assert_eq!(reads().await?, read, "metadata is told without reading");
+    let ips = json!({"spec": {"ips": ["10.61.0.1-10.61.0.5"]}});
+    pools.patch("followed", &Default::default(), &merge(ips)).await?;
+    let changed = wait(&catalog, |catalog| catalog.pools["followed"].space.usable.count() == 5).await?;
+    ensure!(is_labelled(&changed));
+    assert_eq!(reads().await?, read + 1, "a specification is read once");
 
     pools.delete("followed", &DeleteParams::default()).await?;
     wait(&catalog, |catalog| !catalog.pools.contains_key("followed")).await?;

@@ -70,6 +70,12 @@ pub(super) fn kept(mut metadata: ObjectMeta) -> ObjectMeta {
     metadata
 }
 
+impl<K> Written<K> {
+    pub(super) fn new(metadata: ObjectMeta, spec: Value) -> Self {
+        Self { metadata, spec, kind: PhantomData }
+    }
+}
+
 impl<K> Clone for Written<K> {
     fn clone(&self) -> Self {
         Self { metadata: self.metadata.clone(), spec: self.spec.clone(), kind: PhantomData }

@@ -15,6 +15,7 @@ mod lately;
 mod lean;
 mod owners;
 mod pods;
+mod pools;
 mod shelf;
 mod state;
 
@@ -42,8 +43,6 @@ const TOGETHER: Duration = Duration::from_millis(5);
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a refusal counts that is not repeated: watches try again after a minute at most.
 const REFUSAL: Duration = Duration::from_secs(75);
-/// Pools per page of a list: the status of each may have a megabyte, which is sent although it is not read.
-const POOLS_PER_PAGE: u32 = 50;
 
 /// What is in force in a cluster, as seen from one node, kept current by a task. Dropping it ends the task.
 pub struct ClusterCatalog {
@@ -160,9 +159,8 @@ fn watches(client: &Client, node: &str) -> SelectAll<BoxStream<'static, Told>> {
     }
     let this_node = Config::default().fields(&format!("metadata.name={node}"));
     let pods_here = Config::default().fields(&format!("spec.nodeName={node}"));
-    let pools = Config::default().page_size(POOLS_PER_PAGE);
     futures::stream::select_all([
-        all("SpiderIPPools", watcher(api(client), pools), Heard::Pool),
+        pools::follow(client).map(|told| ("SpiderIPPools", told.map(Heard::Pool))).boxed(),
         all("SpiderReservedIPs", watcher(api(client), Config::default()), Heard::ReservedIp),
         all("SpiderPolicies", watcher(api(client), Config::default()), Heard::Policy),
         all("Namespaces", watcher(api(client), Config::default()), Heard::Namespace),
