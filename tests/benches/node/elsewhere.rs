@@ -33,6 +33,11 @@ pub(crate) fn ledger(report: &mut Report) {
     report.figure(what, "≤ 1.2 x", format!("{found:.2} x"), found <= 1.2);
 }
 
+/// What single writes cost an API server: what the ledger of a cluster was designed by.
+pub(crate) fn writes(report: &mut Report) {
+    run(report, "Single writes to an API server", "spiderpool-cluster", "writes");
+}
+
 /// What a benchmark printed.
 struct Said(String);
 

@@ -19,13 +19,14 @@ use report::Report;
 /// A part of the report.
 type Part = fn(&mut Report);
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("plugins", plugins::measure),
     ("socket", socket::in_flight),
     ("memory", socket::memory),
     ("several", several::measure),
     ("sandbox", elsewhere::sandbox),
     ("ledger", elsewhere::ledger),
+    ("writes", elsewhere::writes),
     ("storm", storm::measure),
     ("filling", storm::filling),
 ];
