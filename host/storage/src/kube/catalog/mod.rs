@@ -1,7 +1,8 @@
 //! The catalog of a cluster: what one node needs of it, and no more.
 //!
 //! ```text
-//! pools, reserved addresses, policies      as written, without status ─┐
+//! pools                                    metadata, spec if changed  ─┐
+//! reserved addresses, policies             as written, without status ─┤
 //! namespaces, this node                    metadata                   ─┼→ State ─→ Arc<Catalog>
 //! pods of this node                        metadata, whether alive    ─┘
 //! ```

@@ -38,7 +38,7 @@ pub(super) struct Writer {
     pub(super) pool: String,
     waiting: mpsc::Receiver<Job>,
     pub(super) jobs: Vec<Job>,
-    /// When the list of blocks that is known was begun; none: it is not worth much any more.
+    /// When the latest list of all blocks was begun; none: there was none since the ledger was opened.
     pub(super) looked: Option<Instant>,
     /// When the list of the blocks of a neighbourhood was begun, by its first.
     pub(super) looked_near: BTreeMap<Block, Instant>,
