@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus_client::registry::Registry;
 use spiderpool_ip::Family;
 use spiderpool_runtime::{PolicyHost, types};
-use spiderpool_storage::Ledger;
 use spiderpool_storage::catalog::Catalog;
+use spiderpool_storage::{Endpoint, Ledger};
 use spiderpool_wire::ErrorCode;
 use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
 use spiderpool_wire::ipam::IpamAddResponse;
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::in_flight::InFlight;
 use crate::lingering::Lingering;
 use crate::metrics::Metrics;
-use crate::pod;
+use crate::pod::{self, Claim};
 use crate::stateful::Kinds;
 use crate::surroundings::Surroundings;
 use crate::view::View;
@@ -162,12 +162,27 @@ impl Agent {
     /// It holds nothing, or the ledger cannot be read.
     pub(crate) async fn endpoint(&self, args: WorkloadEndpointArgs) -> Result<WorkloadEndpointStatus, Failure> {
         let WorkloadEndpointArgs { pod_namespace, pod_name } = args;
-        match self.ledger.endpoint(&pod_namespace, &pod_name).await? {
+        let held = match self.ledger.endpoint(&pod_namespace, &pod_name).await? {
+            None => self.endpoint_of_machine(&pod_namespace, &pod_name).await?,
+            known => known,
+        };
+        match held {
             Some(endpoint) => Ok(answer::endpoint(&endpoint)),
             None => {
                 let message = format!("SpiderEndpoint not found for pod {pod_namespace}/{pod_name}");
                 Err(Failure::new(ErrorCode::NotFound, message))
             }
         }
+    }
+
+    /// What the virtual machine holds that runs in the pod: it does so under its own name.
+    async fn endpoint_of_machine(&self, namespace: &str, pod: &str) -> Result<Option<Endpoint>, Failure> {
+        let claim = Claim { namespace, name: pod, uid: "", container: "" };
+        let Ok(asker) = self.surroundings.asker(claim, &self.view().catalog).await else { return Ok(None) };
+        let machine = asker.of_machine(&self.kinds).holder.pod;
+        if machine == pod {
+            return Ok(None);
+        }
+        Ok(self.ledger.endpoint(namespace, &machine).await?)
     }
 }

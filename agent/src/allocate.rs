@@ -109,7 +109,8 @@ impl Agent {
             // Pools that went away since the question are passed over.
             Ok(Decision { steps, explanation }) => (wants(steps, args, &self.view())?, explanation),
             Err(Refused { failure, explanation }) => {
-                let instead = explanation.and_then(|found| Some((legacy.instead(asker, args, &found)?, *found)));
+                let instead = explanation
+                    .and_then(|found| Some((legacy.instead(asker, (&args.if_name, &args.network), &found)?, *found)));
                 instead.ok_or(failure)?
             }
         };

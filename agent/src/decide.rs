@@ -17,6 +17,7 @@ use spiderpool_wire::summary::saturate;
 use crate::agent::Agent;
 use crate::considered;
 use crate::failure::Failure;
+use crate::heir::{self, Legacy};
 use crate::pod::{Asker, Claim};
 use crate::view::View;
 
@@ -96,7 +97,10 @@ impl Agent {
     pub(crate) async fn explain(&self, args: ExplainArgs) -> Result<Explanation, Failure> {
         let view = self.view();
         let claim = Claim { namespace: &args.pod_namespace, name: &args.pod_name, uid: "", container: "" };
-        let asker = self.surroundings.asker(claim, &view.catalog).await?;
+        let asker = self.surroundings.asker(claim, &view.catalog).await?.of_machine(&self.kinds);
+        let held = self.ledger.held_by(&asker.holder.uid).await?.map(|held| held.leases).unwrap_or_default();
+        let legacy = if held.is_empty() { self.legacy(&asker).await? } else { Legacy::default() };
+        let nic = args.if_name.clone();
         let cni = types::Cni {
             interface_name: args.if_name,
             default_ipv4_pools: Vec::new(),
@@ -104,10 +108,18 @@ impl Agent {
             clean_gateway: false,
             match_master_subnet: false,
         };
-        Ok(match self.policies.decide(self.question(&view, &asker, cni, "", &[])).await {
+        let mut explanation = match self.policies.decide(self.question(&view, &asker, cni, "", legacy.leases())).await {
             Ok(decision) => decision.explanation,
             Err(error) => *error.explanation,
-        })
+        };
+        explanation.kept = legacy.kept(&asker, &explanation);
+        explanation.kept.extend(held.iter().map(|lease| heir::kept(lease, None)));
+        // What a pod has it gets again, whatever would be decided about another one.
+        if held.iter().any(|lease| lease.interface == nic) || legacy.instead(&asker, (&nic, ""), &explanation).is_some()
+        {
+            explanation.refusal = None;
+        }
+        Ok(explanation)
     }
 }
 

@@ -10,8 +10,7 @@ use spiderpool_crd::keys::{ANNOTATION_IP_ADDRESSES, ANNOTATION_RETAIN};
 use spiderpool_runtime::Fate;
 use spiderpool_runtime::types::Event;
 use spiderpool_storage::{Endpoint, Holder, Lease, Pick, Want};
-use spiderpool_wire::explain::Explanation;
-use spiderpool_wire::ipam::IpamAddArgs;
+use spiderpool_wire::explain::{Explanation, KeptAddress};
 use tracing::{info, warn};
 
 use crate::agent::Agent;
@@ -79,6 +78,14 @@ impl Legacy {
         if self.is_kept { &self.leases } else { &[] }
     }
 
+    /// What the pod would get of it, by what is decided for it now.
+    pub(crate) fn kept(&self, asker: &Asker, explanation: &Explanation) -> Vec<KeptAddress> {
+        let is_meant = |lease: &&Lease| is_candidate(lease, explanation);
+        // A pod whose UID nobody knows may be the one that left it.
+        let from = self.holder.as_ref().filter(|_| !asker.holder.uid.is_empty()).map(|holder| holder.uid.clone());
+        self.leases().iter().filter(is_meant).map(|lease| kept(lease, from.clone())).collect()
+    }
+
     /// Has wants served by what was left, where its pool is meant for the pod now, and adds wants for interfaces that are not
     /// added yet: their turn comes when nobody knows any more what was left for them.
     pub(crate) fn pass_on(&self, wants: &mut Vec<Want>, explanation: &Explanation) {
@@ -94,7 +101,12 @@ impl Legacy {
     }
 
     /// The wants of a pod that is refused anything new, where all that it is to have was left for it.
-    pub(crate) fn instead(&self, asker: &Asker, args: &IpamAddArgs, explanation: &Explanation) -> Option<Vec<Want>> {
+    pub(crate) fn instead(
+        &self,
+        asker: &Asker,
+        (nic, network): (&str, &str),
+        explanation: &Explanation,
+    ) -> Option<Vec<Want>> {
         // Which of the addresses that a pod asks for by itself it would get, only a plan says.
         if asker.pod.annotations.iter().any(|(key, _)| key == ANNOTATION_IP_ADDRESSES) {
             return None;
@@ -106,11 +118,15 @@ impl Legacy {
                     && lease.family() == demand.family
                     && is_candidate(lease, explanation)
             })?;
-            let network = if lease.interface == args.if_name { &*args.network } else { "" };
-            wants.push(inherited(lease, network));
+            wants.push(inherited(lease, if lease.interface == nic { network } else { "" }));
         }
-        wants.iter().any(|want| want.interface == args.if_name).then_some(wants)
+        wants.iter().any(|want| want.interface == nic).then_some(wants)
     }
+}
+
+/// The lease, for people.
+pub(crate) fn kept(lease: &Lease, from: Option<String>) -> KeptAddress {
+    KeptAddress { interface: lease.interface.clone(), address: lease.address, pool: lease.pool.clone(), from }
 }
 
 /// What was left, and nothing else.

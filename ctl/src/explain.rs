@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use spiderpool_wire::explain::{CandidateExplanation, DemandExplanation, Explanation, Pick, Verdict};
+use spiderpool_ip::Family;
+use spiderpool_wire::explain::{CandidateExplanation, DemandExplanation, Explanation, KeptAddress, Pick, Verdict};
 
 use crate::tables::family;
 
@@ -16,8 +17,16 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     text.push('\n');
     match &explanation.refusal {
         Some(refusal) => text += &format!("Refused: {refusal}\n"),
-        None if explanation.demands.is_empty() => text += "Nothing is asked for: the pod would get no address.\n",
-        None => text += &format!("The pod would get {}.\n", list(explanation.demands.iter().map(promise))),
+        None => {
+            let kept = &explanation.kept;
+            let is_new = |demand: &&DemandExplanation| !kept.iter().any(|kept| serves(kept, demand));
+            let new = explanation.demands.iter().filter(is_new).map(promise);
+            let promises: Vec<String> = kept.iter().map(keeps).chain(new).collect();
+            text += &match promises.is_empty() {
+                true => "Nothing is asked for: the pod would get no address.\n".to_owned(),
+                false => format!("The pod would get {}.\n", list(promises.into_iter())),
+            };
+        }
     }
     text
 }
@@ -86,6 +95,19 @@ pub(crate) fn pick(pick: &Pick) -> String {
             )
         }
     }
+}
+
+fn serves(kept: &KeptAddress, demand: &DemandExplanation) -> bool {
+    kept.interface == demand.interface && Family::of(kept.address) == demand.family
+}
+
+fn keeps(kept: &KeptAddress) -> String {
+    let KeptAddress { interface, address, pool, from } = kept;
+    let from = match from {
+        Some(uid) => format!("which the pod before it left (uid {uid})"),
+        None => "which it has".to_owned(),
+    };
+    format!("{address} for {interface} from {pool}, {from}")
 }
 
 fn promise(demand: &DemandExplanation) -> String {

@@ -30,9 +30,27 @@ pub struct Explanation {
     pub pod: String,
     /// What is looked for, one entry per NIC and family, in the order of the plan.
     pub demands: Vec<DemandExplanation>,
+    /// What the pod gets without anything being chosen for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptAddress>,
     /// Why the pod would get no address, in a sentence; missing when it would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+}
+
+/// An address that the pod has, or that a pod before it left to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptAddress {
+    /// The NIC's name.
+    pub interface: String,
+    /// The address.
+    pub address: IpAddr,
+    /// The pool that it is of.
+    pub pool: String,
+    /// The UID of the pod that left it; missing when the pod has it, or when nobody knows its UID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// One NIC and family.

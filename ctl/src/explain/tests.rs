@@ -85,6 +85,26 @@ fn a_refusal_is_the_last_word() {
 }
 
 #[test]
+fn what_is_kept_for_the_pod_is_told_before_what_is_chosen() {
+    let demand = |family: u8| {
+        json!({"interface": "eth0", "family": family, "origin": "cluster default",
+            "candidates": [{"pool": "p", "admitted": []}], "plan": [{"pool": "p", "pick": "lowest"}]})
+    };
+    let text = explain(json!({
+        "pod": "shop/web-0",
+        "demands": [demand(4), demand(6)],
+        "kept": [
+            {"interface": "eth0", "address": "10.6.0.5", "pool": "p", "from": "f00"},
+            {"interface": "net1", "address": "10.7.0.5", "pool": "q"},
+        ],
+    }));
+    let told = text.lines().last().unwrap_or_default();
+    expect![[r#"
+        The pod would get 10.6.0.5 for eth0 from p, which the pod before it left (uid f00), 10.7.0.5 for net1 from q, which it has and an IPv6 address for eth0 from p."#]]
+    .assert_eq(told);
+}
+
+#[test]
 fn many_addresses_are_listed_in_one_sentence() {
     let demand = |interface: &str| {
         json!({"interface": interface, "family": 4, "origin": "cluster default", "candidates": [],

@@ -17,7 +17,8 @@ use crate::set::{Asker, PolicySet};
 
 impl DecideError {
     pub(crate) fn host(message: String) -> Self {
-        let explanation = Explanation { pod: String::new(), demands: Vec::new(), refusal: Some(message.clone()) };
+        let explanation =
+            Explanation { pod: String::new(), demands: Vec::new(), kept: Vec::new(), refusal: Some(message.clone()) };
         Self { cause: DecideCause::Host(message), explanation: Box::new(explanation) }
     }
 
@@ -33,7 +34,8 @@ fn explanation(context: &Context, cases: &[Case], steps: &[Step]) -> Explanation
     for (demand, step) in demands.iter_mut().zip(steps) {
         case::explain_step(demand, step);
     }
-    Explanation { pod: format!("{}/{}", context.pod.namespace, context.pod.name), demands, refusal: None }
+    let pod = format!("{}/{}", context.pod.namespace, context.pod.name);
+    Explanation { pod, demands, kept: Vec::new(), refusal: None }
 }
 
 /// What ended an attempt.

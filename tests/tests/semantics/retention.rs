@@ -221,6 +221,10 @@ fn a_pool_that_gives_nothing_new_leaves_pods_what_they_have() {
     Plugin::of(&host).del(&web(0, 2));
     host.write("pool.yaml", &(one + "  disable: true\n"));
     host.wait_for("the pool is disabled", || host.pools()[0].disabled);
+    let explained = host.ctl(&["explain", "default/web-0", "-o", "json"]);
+    assert!(explained.status.success(), "it would be refused");
+    let explained: Value = serde_json::from_slice(&explained.stdout).unwrap();
+    assert_eq!(explained["kept"], json!([{"interface": "eth0", "address": "10.6.0.10", "pool": "p"}]));
     assert_eq!(gets(&host, &web(0, 3)), ["10.6.0.10/24"]);
     let (code, text) = Plugin::of(&host).add(&Pod::named("other")).error();
     assert_eq!(code, 103, "{text}");
