@@ -44,7 +44,8 @@ impl Storm {
         while !self.ledger().await?.is_empty() && begun.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        same("ledger", &self.ledger().await?, &Held::new())?;
+        let left = self.ledger().await?;
+        ensure!(left.is_empty(), "nobody gave back {left:?}:\n{}", self.told_of(left.keys()));
         self.caught_up()?;
         same("SpiderEndpoints", &self.records().await?, &Held::new())
     }
@@ -88,6 +89,18 @@ impl Storm {
         let left = blocks.items.iter().filter(|block| block.spec.pool == self.pool).count();
         ensure!(left == 0, "{left} blocks of a pool that is gone");
         Ok(())
+    }
+
+    /// What the agents logged of these pods.
+    fn told_of<'a>(&self, uids: impl Iterator<Item = &'a String>) -> String {
+        let uids: Vec<_> = uids.collect();
+        let mut told = String::new();
+        for node in &self.nodes {
+            for line in node.log().lines().filter(|line| uids.iter().any(|uid| line.contains(uid.as_str()))) {
+                told += &format!("{}: {line}\n", node.name);
+            }
+        }
+        told
     }
 
     async fn ledger(&self) -> Result<Held> {

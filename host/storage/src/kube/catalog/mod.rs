@@ -19,6 +19,7 @@ mod pods;
 mod pools;
 mod shelf;
 mod state;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,14 +37,15 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::controllers::ClusterControllers;
 use self::pods::ClusterPods;
 use self::state::{Heard, State};
+use self::waits::waits;
 use crate::catalog::{Catalog, Controllers, Pods};
 
 /// How long changes are collected before they come into force together.
 const TOGETHER: Duration = Duration::from_millis(5);
 /// How often a server that was away is asked whether it is back, and how long it may take to say so.
 const PROBE: Duration = Duration::from_secs(1);
-/// How long a refusal counts that is not repeated: watches try again after a minute at most.
-const REFUSAL: Duration = Duration::from_secs(75);
+/// How long a refusal counts that is not repeated: watches try again after ten seconds at most.
+const REFUSAL: Duration = Duration::from_secs(15);
 
 /// What is in force in a cluster, as seen from one node, kept current by a task. Dropping it ends the task.
 pub struct ClusterCatalog {
@@ -153,7 +155,7 @@ fn watches(client: &Client, node: &str) -> SelectAll<BoxStream<'static, Told>> {
     where
         K: Send + 'static,
     {
-        watch.default_backoff().map(move |told| (kind, told.map(heard))).boxed()
+        watch.backoff(waits()).map(move |told| (kind, told.map(heard))).boxed()
     }
     fn api<K: kube::Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
         Api::all(client.clone())

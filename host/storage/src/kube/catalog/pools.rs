@@ -10,12 +10,13 @@ use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Config, DefaultBackoff, Event, watcher};
+use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
 use spiderpool_crd::SpiderIPPool;
 
 use super::lean::Written;
+use super::waits::{Waits, waits};
 
 /// How many pools are read at once when all are.
 const AT_ONCE: usize = 8;
@@ -45,19 +46,19 @@ struct Follower {
     ready: VecDeque<Event<Pool>>,
     /// What could not be completed, and is tried again after a wait.
     again: Option<Event<Metadata>>,
-    waits: DefaultBackoff,
+    waits: Waits,
 }
 
 /// The pools of a cluster. What fails is told, and tried again for ever.
 pub(super) fn follow(client: &Client) -> impl Stream<Item = watcher::Result<Event<Pool>>> + Send + 'static {
-    let watch = watcher(Api::<Metadata>::all(client.clone()), Config::default()).default_backoff().boxed();
+    let watch = watcher(Api::<Metadata>::all(client.clone()), Config::default()).backoff(waits()).boxed();
     let follower = Follower {
         watch,
         specifications: Specifications { pools: Api::all(client.clone()), known: BTreeMap::new() },
         coming: Vec::new(),
         ready: VecDeque::new(),
         again: None,
-        waits: DefaultBackoff::default(),
+        waits: waits(),
     };
     stream::unfold(follower, |mut follower| async move {
         let told = follower.next().await?;
@@ -82,7 +83,7 @@ impl Follower {
                 },
             };
             match self.complete(&event).await {
-                Ok(()) => self.waits = DefaultBackoff::default(),
+                Ok(()) => self.waits = waits(),
                 Err(error) => {
                     self.again = Some(event);
                     return Some(Err(watcher::Error::WatchFailed(error)));
