@@ -36,6 +36,8 @@ struct World {
     agents: Vec<Agent>,
     runs: Mutex<u64>,
     seed: u64,
+    /// Whether no agent crashes.
+    lasting: bool,
     /// Whether nothing goes wrong.
     calm: bool,
 }
@@ -59,8 +61,9 @@ async fn simulate(seed: u64) -> String {
     let agents = (0..rng.usize(2..=3)).map(|n| Agent { node: format!("node{n}"), ledger: Mutex::new(None) });
     let agents: Vec<_> = agents.collect();
     let crashes = if rng.bool() { rng.usize(1..5) } else { 0 };
-    let calm = crashes == 0 && cluster.0.lock().faults == 0;
-    let world = Arc::new(World { cluster, pools, agents, runs: Mutex::new(0), seed, calm });
+    let lasting = crashes == 0;
+    let calm = lasting && cluster.0.lock().faults == 0;
+    let world = Arc::new(World { cluster, pools, agents, runs: Mutex::new(0), seed, lasting, calm });
     for agent in 0..world.agents.len() {
         world.start(agent).await;
     }
@@ -75,6 +78,7 @@ async fn simulate(seed: u64) -> String {
                 sandboxes: 0,
                 left: None,
                 inherits: false,
+                failed: false,
             };
             tasks.push(tokio::spawn(pod.live()));
         }
@@ -213,6 +217,8 @@ struct Pod {
     left: Option<(usize, Endpoint)>,
     /// Whether the pod gets what the one before it left.
     inherits: bool,
+    /// Whether an ADD of the pod has failed.
+    failed: bool,
 }
 
 impl Pod {
@@ -226,6 +232,7 @@ impl Pod {
                 self.agent = self.rng.usize(..self.world.agents.len());
             }
             self.inherits = self.rng.u32(..4) > 0;
+            self.failed = false;
             self.world.cluster.0.lock().pods.insert(self.name.clone(), uid.clone());
             let mut endpoint = self.add(&uid, None).await;
             if self.rng.bool() {
@@ -370,6 +377,9 @@ impl Pod {
             match ledger.reserve(reservation).await {
                 Ok(endpoint) => {
                     self.served(&endpoint, uid, &sandbox);
+                    if !self.failed && self.world.lasting {
+                        self.has_no_more(uid);
+                    }
                     assert!(due.is_none_or(|due| due == addresses(&endpoint)), "{uid} did not inherit: {endpoint:?}");
                     return endpoint;
                 }
@@ -384,6 +394,7 @@ impl Pod {
                 Err(ReserveError::Ledger(LedgerError::Cluster(_))) => {}
                 Err(other) => panic!("{other}"),
             }
+            self.failed = true;
             self.world.cluster.0.lock().live.retain(|_, holder| holder != uid);
             self.release(uid, Some(sandbox)).await;
             self.rest(4000).await;
@@ -407,6 +418,14 @@ impl Pod {
         }
         let mine = state.live.values().filter(|holder| *holder == uid).count();
         assert_eq!(mine, 2, "{uid} was answered other addresses before");
+    }
+
+    /// Whoever does not know what became of a request asks for the same address again, not for another one.
+    fn has_no_more(&self, uid: &str) {
+        let state = self.world.cluster.0.lock();
+        let held = state.blocks.values().flat_map(|stored| &stored.spec.allocations);
+        let held: Vec<_> = held.filter(|(_, there)| there.pod_uid == uid).map(|(address, _)| address).collect();
+        assert_eq!(held.len(), 2, "{uid} was answered one address of each family: {held:?}");
     }
 
     /// A refusal is right only if every block was seen without room since the question.

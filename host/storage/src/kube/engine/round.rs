@@ -306,10 +306,14 @@ impl Writer {
         for &index in &batch.jobs {
             let job = &mut self.jobs[index];
             job.unknown = true;
-            let (address, to, before) = match &job.work {
-                Work::Take(Take { tried: Some(address), to, .. }) => (*address, to, None),
+            let (address, to, before) = match &mut job.work {
+                Work::Take(Take { tried: Some(address), to, pinned, .. }) => {
+                    // Until the block was read: another address besides would keep both until no request can land.
+                    *pinned = true;
+                    (*address, to, None)
+                }
                 // Without it, the address was the pod's already.
-                Work::Inherit { address, to, left: Some(left), .. } => (*address, to, Some(left.as_ref())),
+                Work::Inherit { address, to, left: Some(left), .. } => (*address, to, Some(&**left)),
                 _ => continue,
             };
             let doubt = Doubt { to: to.clone(), before: before.cloned(), due };
