@@ -7,12 +7,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::LogFormat;
 
+/// What the client of the API server says of every connection that is lost, but not what was asked for: that is told with what
+/// to do. A level for it in the filter stands.
+const QUIET: &str = "kube_client=off";
+
 /// Sends log lines that pass `level` to standard error from now on.
 ///
 /// # Errors
 /// `level` is no filter, or logging was set up before.
 pub(crate) fn init(level: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(level).with_context(|| {
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{level}")).with_context(|| {
         format!("log level {level:?}; use error, warn, info, debug, trace, or a filter such as info,spiderpool_controller=debug")
     })?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
