@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 use spiderpool_cluster::Cluster;
 use spiderpool_tests::manifests::pool;
 use spiderpool_tests::{Node, Plugin, Pod};
-use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
-use spiderpool_wire::path;
 
 /// What becomes so within this time, becomes so; a limit, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -407,9 +405,7 @@ async fn f00001_f00002_f00003_cluster_a_virtual_machine_keeps_its_addresses() ->
     assert_eq!(site.add(&first, 0), ["10.87.0.10/24"]);
     assert_eq!(Plugin::on(&site.nodes[0]).add(&first.nic("net1")).addresses(), ["10.87.0.11/24"]);
     assert!(site.held().await?.iter().all(|(name, ..)| name == "vm"), "{:?}", site.held().await?);
-    let of_pod = WorkloadEndpointArgs { pod_namespace: site.namespace.clone(), pod_name: first.name.clone() };
-    let found: WorkloadEndpointStatus =
-        site.nodes[0].agent().get(path::WORKLOAD_ENDPOINT, &of_pod, Duration::from_secs(10))?;
+    let found = site.nodes[0].endpoint(&site.namespace, &first.name);
     assert_eq!(found.interfaces.len(), 2, "it is found by the name of its pod: {found:?}");
     // Stopped, and started on another node.
     site.kubectl(&["delete", &plural(version, instance), "vm"]).await?;

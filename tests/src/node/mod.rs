@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spiderpool_cluster::Usage;
 use spiderpool_cni_plugin::agent::Agent;
+use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
 use spiderpool_wire::path;
 use spiderpool_wire::summary::{AllocationSummary, PolicySummary, PoolSummary};
 use tempfile::TempDir;
@@ -260,25 +262,32 @@ impl Node {
     /// Everything that is held.
     #[must_use]
     pub fn allocations(&self) -> Vec<AllocationSummary> {
-        self.ask(path::ALLOCATIONS)
+        self.ask(path::ALLOCATIONS, &())
     }
 
     /// All pools.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolSummary> {
-        self.ask(path::POOLS)
+        self.ask(path::POOLS, &())
     }
 
     /// All policies.
     #[must_use]
     pub fn policy_summaries(&self) -> Vec<PolicySummary> {
-        self.ask(path::POLICIES)
+        self.ask(path::POLICIES, &())
+    }
+
+    /// What the pod of that name has.
+    #[must_use]
+    pub fn endpoint(&self, namespace: &str, pod: &str) -> WorkloadEndpointStatus {
+        let of = WorkloadEndpointArgs { pod_namespace: namespace.to_owned(), pod_name: pod.to_owned() };
+        self.ask(path::WORKLOAD_ENDPOINT, &of)
     }
 
     /// Asks the agent something. It must answer.
-    fn ask<T: DeserializeOwned + Send>(&self, path: &str) -> T {
+    fn ask<T: DeserializeOwned + Send>(&self, path: &str, query: &(impl Serialize + Sync)) -> T {
         // On a thread of its own: the client blocks, and tests of a cluster are asynchronous.
-        let answer = thread::scope(|scope| scope.spawn(|| self.agent().get(path, &(), PATIENCE)).join());
+        let answer = thread::scope(|scope| scope.spawn(|| self.agent().get(path, query, PATIENCE)).join());
         answer.expect("the client works").unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
     }
 
