@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Map, Value, json};
 use spiderpool_runtime::types;
+use spiderpool_storage::catalog::ControllerKind;
 
 use crate::config::{Config, StatefulController};
 
@@ -11,23 +12,15 @@ pub(crate) const INSTANCE: &str = "VirtualMachineInstance";
 /// The virtual machine above it, of the same name.
 pub(crate) const MACHINE: &str = "VirtualMachine";
 
-/// Controllers whose pods have a new name each time: all that they can want of addresses is that they rest for a while.
-const STATELESS: [(&str, &str); 5] = [
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "ReplicaSet"),
-    ("apps/v1", "DaemonSet"),
-    ("batch/v1", "CronJob"),
-    ("batch/v1", "Job"),
-];
-
 /// Whether a controller is of a kind whose pods have a new name each time.
 pub(crate) fn is_stateless(owner: &types::Owner) -> bool {
-    STATELESS.contains(&(&owner.api_version, &owner.kind))
+    ControllerKind::of(&owner.api_version, &owner.kind).is_some_and(ControllerKind::is_stateless)
 }
 
 /// The version of those of that kind.
 pub(crate) fn version_of_stateless(kind: &str) -> Option<&'static str> {
-    STATELESS.iter().find_map(|(version, candidate)| (*candidate == kind).then_some(*version))
+    let mut stateless = ControllerKind::ALL.into_iter().filter(|known| known.is_stateless());
+    stateless.find(|known| known.name() == kind).map(ControllerKind::api_version)
 }
 
 /// The kinds of these controllers, by `conf.yml`.

@@ -154,7 +154,9 @@ impl Catalog {
             Typed::MultusConfig(object) => {
                 drop(Arc::make_mut(&mut self.multus_configs).insert(key.namespaced(), object))
             }
-            Typed::StatefulSet(object) => drop(Arc::make_mut(&mut self.stateful_sets).insert(key.namespaced(), object)),
+            Typed::Controller(kind, found) => {
+                drop(Arc::make_mut(&mut self.controllers).insert((kind, key.namespaced()), found))
+            }
             Typed::Pod(object) => drop(Arc::make_mut(&mut self.pods).insert(key.namespaced(), object)),
             Typed::Namespace(object) => drop(Arc::make_mut(&mut self.namespaces).insert(name, object)),
             Typed::Node(object) => drop(Arc::make_mut(&mut self.nodes).insert(name, object)),
@@ -170,7 +172,7 @@ impl Catalog {
             Kind::Subnet => drop(Arc::make_mut(&mut self.subnets).remove(name)),
             Kind::Coordinator => drop(Arc::make_mut(&mut self.coordinators).remove(name)),
             Kind::MultusConfig => drop(Arc::make_mut(&mut self.multus_configs).remove(&key.namespaced())),
-            Kind::StatefulSet => drop(Arc::make_mut(&mut self.stateful_sets).remove(&key.namespaced())),
+            Kind::Controller(kind) => drop(Arc::make_mut(&mut self.controllers).remove(&(kind, key.namespaced()))),
             Kind::Pod => drop(Arc::make_mut(&mut self.pods).remove(&key.namespaced())),
             Kind::Namespace => drop(Arc::make_mut(&mut self.namespaces).remove(name)),
             Kind::Node => drop(Arc::make_mut(&mut self.nodes).remove(name)),

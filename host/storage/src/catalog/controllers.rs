@@ -7,12 +7,29 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use tokio::sync::watch;
 
-use super::pods::controller;
+use super::owners::controller;
 use super::{Catalog, NamespacedName};
 use crate::BoxFuture;
 
 /// On what is deleted with `--cascade=orphan` until its pods are nobody's: mostly to be made anew, with these pods.
 const ORPHANS: &str = "orphan";
+
+/// The controllers that Kubernetes itself has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ControllerKind {
+    /// Of pods that come back under their names.
+    StatefulSet,
+    /// Of ReplicaSets.
+    Deployment,
+    /// Of pods with new names.
+    ReplicaSet,
+    /// Of one pod a node.
+    DaemonSet,
+    /// Of Jobs.
+    CronJob,
+    /// Of pods that end.
+    Job,
+}
 
 /// A controller that exists.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,18 +103,67 @@ impl FoundController {
     }
 }
 
-/// The StatefulSets that people wrote down. The folder is all that there is: one that is in no file does not exist. Of other
-/// controllers it knows nothing.
+impl ControllerKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::StatefulSet, Self::Deployment, Self::ReplicaSet, Self::DaemonSet, Self::CronJob, Self::Job];
+
+    /// The kind of such objects.
+    #[must_use]
+    pub fn of(api_version: &str, kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| (known.api_version(), known.name()) == (api_version, kind))
+    }
+
+    /// Whether its pods have a new name each time: all that they can want of addresses is that they rest for a while.
+    #[must_use]
+    pub fn is_stateless(self) -> bool {
+        self != Self::StatefulSet
+    }
+
+    /// As in `kind`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StatefulSet => "StatefulSet",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::CronJob => "CronJob",
+            Self::Job => "Job",
+        }
+    }
+
+    /// As in `apiVersion`.
+    #[must_use]
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::StatefulSet | Self::Deployment | Self::ReplicaSet | Self::DaemonSet => "apps/v1",
+            Self::CronJob | Self::Job => "batch/v1",
+        }
+    }
+}
+
+impl Catalog {
+    /// The controller, if somebody wrote it down.
+    pub(super) fn controller(&self, namespace: &str, owner: &OwnerReference) -> Option<&Arc<FoundController>> {
+        let kind = ControllerKind::of(&owner.api_version, &owner.kind)?;
+        let name = NamespacedName { namespace: namespace.to_owned(), name: owner.name.clone() };
+        self.controllers.get(&(kind, name))
+    }
+}
+
+/// The controllers that people wrote down. Of StatefulSets the folder is all that there is: one that is in no file does not
+/// exist. Others may be left out, for hardly anything depends on them.
 pub(super) struct WrittenControllers(pub(super) watch::Receiver<Arc<Catalog>>);
 
 impl Controllers for WrittenControllers {
     fn find<'a>(&'a self, namespace: &'a str, owner: &'a OwnerReference) -> BoxFuture<'a, Finding> {
-        let finding = if (owner.api_version.as_str(), owner.kind.as_str()) == ("apps/v1", "StatefulSet") {
-            let key = NamespacedName { namespace: namespace.to_owned(), name: owner.name.clone() };
-            let found = self.0.borrow().stateful_sets.get(&key).map(|set| FoundController::of(set.as_ref().clone()));
-            found.map_or(Finding::Missing, |found| Finding::Found(Box::new(found)))
-        } else {
-            Finding::Unknown(format!("a machine without a cluster knows no {}", owner.kind))
+        let found = self.0.borrow().controller(namespace, owner).map(|found| found.as_ref().clone());
+        let finding = match (found, ControllerKind::of(&owner.api_version, &owner.kind)) {
+            (Some(found), _) => Finding::Found(Box::new(found)),
+            (None, Some(ControllerKind::StatefulSet)) => Finding::Missing,
+            (None, Some(_)) => Finding::Unknown(format!("no manifest has the {} {}", owner.kind, owner.name)),
+            (None, None) => Finding::Unknown(format!("a machine without a cluster knows no {}", owner.kind)),
         };
         Box::pin(std::future::ready(finding))
     }

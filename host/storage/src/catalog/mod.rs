@@ -19,6 +19,7 @@ mod build;
 mod controllers;
 mod folder;
 mod object;
+mod owners;
 mod pods;
 mod problem;
 mod yaml;
@@ -26,7 +27,6 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use spiderpool_crd::{
     SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, SpiderPolicy, SpiderReservedIP, SpiderSubnet,
@@ -35,9 +35,9 @@ use spiderpool_crd::{
 use crate::PoolSpace;
 
 pub use admission::{AcceptAll, Admission, Denial, Operation, Review};
-pub use controllers::{Controllers, Finding, FoundController, WantedOrdinals};
+pub use controllers::{ControllerKind, Controllers, Finding, FoundController, WantedOrdinals};
 pub use folder::{CatalogFolder, FolderError};
-pub(crate) use pods::controller;
+pub(crate) use owners::{controller, deployment};
 pub use pods::{Dead, KnownPod, LookupError, Pods};
 pub use problem::{Problem, Severity};
 
@@ -74,8 +74,8 @@ pub struct Catalog {
     pub coordinators: Arc<BTreeMap<String, Arc<SpiderCoordinator>>>,
     /// Configurations of network attachments.
     pub multus_configs: Arc<BTreeMap<NamespacedName, Arc<SpiderMultusConfig>>>,
-    /// StatefulSets, of a folder. A cluster is asked for each when it counts.
-    pub stateful_sets: Arc<BTreeMap<NamespacedName, Arc<StatefulSet>>>,
+    /// Controllers of pods by their kind, of a folder. A cluster is asked for each when it counts.
+    pub controllers: Arc<BTreeMap<(ControllerKind, NamespacedName), Arc<FoundController>>>,
     /// Pods.
     pub pods: Arc<BTreeMap<NamespacedName, Arc<Pod>>>,
     /// Namespaces.

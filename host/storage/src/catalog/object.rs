@@ -3,15 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spiderpool_crd::{
     API_VERSION, SpiderCoordinator, SpiderIPPool, SpiderMultusConfig, SpiderReservedIP, SpiderSubnet,
 };
 
-use super::{Denial, NamespacedName};
+use super::controllers::ControllerKind;
+use super::{Denial, FoundController, NamespacedName};
 
 /// The namespace of objects that name none, as `kubectl` has it.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -24,20 +26,25 @@ pub(super) enum Kind {
     Subnet,
     Coordinator,
     MultusConfig,
-    StatefulSet,
+    Controller(ControllerKind),
     Pod,
     Namespace,
     Node,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::Pool,
         Self::ReservedIp,
         Self::Subnet,
         Self::Coordinator,
         Self::MultusConfig,
-        Self::StatefulSet,
+        Self::Controller(ControllerKind::StatefulSet),
+        Self::Controller(ControllerKind::Deployment),
+        Self::Controller(ControllerKind::ReplicaSet),
+        Self::Controller(ControllerKind::DaemonSet),
+        Self::Controller(ControllerKind::CronJob),
+        Self::Controller(ControllerKind::Job),
         Self::Pod,
         Self::Namespace,
         Self::Node,
@@ -50,7 +57,7 @@ impl Kind {
             Self::Subnet => "SpiderSubnet",
             Self::Coordinator => "SpiderCoordinator",
             Self::MultusConfig => "SpiderMultusConfig",
-            Self::StatefulSet => "StatefulSet",
+            Self::Controller(kind) => kind.name(),
             Self::Pod => "Pod",
             Self::Namespace => "Namespace",
             Self::Node => "Node",
@@ -59,14 +66,14 @@ impl Kind {
 
     fn api_version(self) -> &'static str {
         match self {
-            Self::StatefulSet => "apps/v1",
+            Self::Controller(kind) => kind.api_version(),
             Self::Pod | Self::Namespace | Self::Node => "v1",
             Self::Pool | Self::ReservedIp | Self::Subnet | Self::Coordinator | Self::MultusConfig => API_VERSION,
         }
     }
 
     fn is_namespaced(self) -> bool {
-        matches!(self, Self::MultusConfig | Self::StatefulSet | Self::Pod)
+        matches!(self, Self::MultusConfig | Self::Controller(_) | Self::Pod)
     }
 
     /// What is said about kinds that have no effect without a cluster.
@@ -75,7 +82,7 @@ impl Kind {
             Self::Subnet | Self::Coordinator | Self::MultusConfig => {
                 Some("is kept but has no effect yet on a machine without a cluster")
             }
-            Self::Pool | Self::ReservedIp | Self::StatefulSet | Self::Pod | Self::Namespace | Self::Node => None,
+            Self::Pool | Self::ReservedIp | Self::Controller(_) | Self::Pod | Self::Namespace | Self::Node => None,
         }
     }
 }
@@ -152,6 +159,12 @@ pub(super) fn denial(field: &str, message: &str) -> Denial {
     Denial { field: field.to_owned(), message: message.to_owned() }
 }
 
+/// What is read of a controller that wants nothing of addresses by its specification.
+#[derive(Deserialize)]
+struct Object {
+    metadata: ObjectMeta,
+}
+
 /// An object as its kind.
 pub(super) enum Typed {
     Pool(Arc<SpiderIPPool>),
@@ -159,7 +172,7 @@ pub(super) enum Typed {
     Subnet(Arc<SpiderSubnet>),
     Coordinator(Arc<SpiderCoordinator>),
     MultusConfig(Arc<SpiderMultusConfig>),
-    StatefulSet(Arc<StatefulSet>),
+    Controller(ControllerKind, Arc<FoundController>),
     Pod(Arc<Pod>),
     Namespace(Arc<Namespace>),
     Node(Arc<Node>),
@@ -172,22 +185,28 @@ impl Typed {
     /// Names the field that does not fit.
     pub(super) fn read(kind: Kind, value: &Value) -> Result<Self, Denial> {
         Ok(match kind {
-            Kind::Pool => Self::Pool(read(value)?),
-            Kind::ReservedIp => Self::ReservedIp(read(value)?),
-            Kind::Subnet => Self::Subnet(read(value)?),
-            Kind::Coordinator => Self::Coordinator(read(value)?),
-            Kind::MultusConfig => Self::MultusConfig(read(value)?),
-            Kind::StatefulSet => Self::StatefulSet(read(value)?),
-            Kind::Pod => Self::Pod(read(value)?),
-            Kind::Namespace => Self::Namespace(read(value)?),
-            Kind::Node => Self::Node(read(value)?),
+            Kind::Pool => Self::Pool(Arc::new(read(value)?)),
+            Kind::ReservedIp => Self::ReservedIp(Arc::new(read(value)?)),
+            Kind::Subnet => Self::Subnet(Arc::new(read(value)?)),
+            Kind::Coordinator => Self::Coordinator(Arc::new(read(value)?)),
+            Kind::MultusConfig => Self::MultusConfig(Arc::new(read(value)?)),
+            Kind::Controller(kind) => Self::Controller(
+                kind,
+                Arc::new(match kind {
+                    ControllerKind::StatefulSet => FoundController::of(read(value)?),
+                    _ => FoundController::new(read::<Object>(value)?.metadata),
+                }),
+            ),
+            Kind::Pod => Self::Pod(Arc::new(read(value)?)),
+            Kind::Namespace => Self::Namespace(Arc::new(read(value)?)),
+            Kind::Node => Self::Node(Arc::new(read(value)?)),
         })
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value) -> Result<Arc<T>, Denial> {
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Denial> {
     match serde_path_to_error::deserialize(value) {
-        Ok(object) => Ok(Arc::new(object)),
+        Ok(object) => Ok(object),
         Err(error) => {
             // A single dot stands for the object itself.
             let path = error.path().to_string();

@@ -41,6 +41,8 @@ pub enum Dead {
     Failed,
     /// The node threw it out.
     Evicted,
+    /// Its object is gone.
+    Deleted,
 }
 
 impl fmt::Display for Dead {
@@ -50,14 +52,16 @@ impl fmt::Display for Dead {
             Self::Succeeded => "has succeeded and is not started again",
             Self::Failed => "has failed and is not started again",
             Self::Evicted => "was evicted",
+            Self::Deleted => "was deleted",
         })
     }
 }
 
 /// Finds pods.
 pub trait Pods: Send + Sync {
-    /// The pod of that name, as [`Pods::find`] tells it, as far as it is known without asking anybody. One of another name is
-    /// told as well if it has the UID: a virtual machine's pods are known by the machine's name.
+    /// The pod of that name, as [`Pods::find`] tells it, as far as it is known without asking anybody; one that was deleted a
+    /// little while ago as it was last seen. One of another name is told as well if it has the UID: a virtual machine's pods
+    /// are known by the machine's name.
     fn seen(&self, namespace: &str, name: &str, uid: &str) -> Option<KnownPod>;
 
     /// The pod of that name. `uid` is what the container runtime calls it, and may be empty: any pod of the name.
@@ -101,11 +105,6 @@ impl KnownPod {
     }
 }
 
-/// The owner that manages an object, as opposed to those that only keep it from being collected.
-pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
-}
-
 fn dead(pod: &Pod) -> Option<Dead> {
     if pod.metadata.deletion_timestamp.is_some() {
         return Some(Dead::Deleting);
@@ -128,7 +127,7 @@ impl Pods for WrittenPods {
         let catalog = Arc::clone(&self.0.borrow());
         let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
         let pod = catalog.pods.get(&key)?;
-        Some(KnownPod::new(pod, controller(&pod.metadata).cloned().into_iter().collect()))
+        Some(KnownPod::new(pod, catalog.owners(namespace, &pod.metadata)))
     }
 
     fn find<'a>(

@@ -11,11 +11,9 @@ use kube::core::Request;
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use crate::catalog::{LookupError, controller};
+use crate::catalog::{LookupError, controller, deployment};
 use crate::kube::client::Requests;
 
-/// The label by which a Deployment tells its ReplicaSets' pods apart. A ReplicaSet is called after both.
-const TEMPLATE_HASH: &str = "pod-template-hash";
 /// How many objects are remembered. More ReplicaSets and Jobs than this are seldom at work on one node.
 const REMEMBERED: usize = 1024;
 
@@ -62,11 +60,7 @@ impl Owners {
         let Some(first) = controller(pod) else {
             return Vec::new();
         };
-        let above = match (first.api_version.as_str(), first.kind.as_str()) {
-            ("apps/v1", "ReplicaSet") => deployment(pod, first),
-            _ => None,
-        };
-        let above = above.or_else(|| self.known.lock().get(&first.uid).cloned().flatten());
+        let above = deployment(pod, first).or_else(|| self.known.lock().get(&first.uid).cloned().flatten());
         [Some(first.clone()), above].into_iter().flatten().collect()
     }
 
@@ -95,37 +89,5 @@ impl Owners {
         }
         known.insert(object.uid.clone(), above.clone());
         Ok(above)
-    }
-}
-
-/// The Deployment of a ReplicaSet that is called `<deployment>-<hash>`.
-fn deployment(pod: &ObjectMeta, replica_set: &OwnerReference) -> Option<OwnerReference> {
-    let hash = pod.labels.as_ref()?.get(TEMPLATE_HASH)?;
-    let name = replica_set.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
-    (!hash.is_empty() && !name.is_empty()).then(|| OwnerReference {
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        name: name.to_owned(),
-        controller: Some(true),
-        ..OwnerReference::default()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_replica_set_that_is_called_after_its_hash_tells_its_deployment() {
-        let name = |replica_set: &str, hash: &str| {
-            let labels = Some([(TEMPLATE_HASH.to_owned(), hash.to_owned())].into());
-            let pod = ObjectMeta { labels, ..ObjectMeta::default() };
-            let owner = OwnerReference { name: replica_set.to_owned(), ..OwnerReference::default() };
-            deployment(&pod, &owner).map(|owner| format!("{} {}", owner.kind, owner.name))
-        };
-        assert_eq!(name("web-front-5d4f8", "5d4f8").as_deref(), Some("Deployment web-front"));
-        for (replica_set, hash) in [("web", "5d4f8"), ("web5d4f8", "5d4f8"), ("-5d4f8", "5d4f8"), ("web-", "")] {
-            assert_eq!(name(replica_set, hash), None, "{replica_set} {hash}");
-        }
     }
 }
