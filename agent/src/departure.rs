@@ -65,6 +65,7 @@ pub(crate) fn state_of_dead(dead: Dead) -> PodState {
     match dead {
         Dead::Deleting => PodState::Terminating,
         Dead::Succeeded | Dead::Failed | Dead::Evicted => PodState::Finished,
+        Dead::Deleted => PodState::Gone,
     }
 }
 

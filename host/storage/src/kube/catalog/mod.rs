@@ -84,7 +84,8 @@ impl ClusterCatalog {
         let watches = watches(&client, node);
         let state = State::default();
         let failing = BTreeMap::new();
-        let follower = Follower { client, watches, state, failing, catalogs, freshnesses, due: None };
+        let follower =
+            Follower { client, watches, state, pods: Arc::clone(&pods), failing, catalogs, freshnesses, due: None };
         Self { catalog, freshness, pods, controllers, task: tokio::spawn(follower.run()) }
     }
 
@@ -183,6 +184,7 @@ struct Follower {
     client: Client,
     watches: SelectAll<BoxStream<'static, Told>>,
     state: State,
+    pods: Arc<ClusterPods>,
     failing: BTreeMap<&'static str, Trouble>,
     catalogs: watch::Sender<Arc<Catalog>>,
     freshnesses: watch::Sender<Freshness>,
@@ -231,7 +233,9 @@ impl Follower {
 
     fn publish(&mut self) {
         self.due = None;
-        let catalog = self.state.catalog(&self.catalogs.borrow());
+        let before = Arc::clone(&self.catalogs.borrow());
+        let catalog = self.state.catalog(&before);
+        self.pods.changed(&before.pods, &catalog.pods);
         self.catalogs.send_if_modified(|current| {
             let changed = **current != catalog;
             if changed {

@@ -1,22 +1,33 @@
 //! Pods of a cluster: from what is watched, and from the API server itself where that lags behind.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::GetParams;
 use kube::core::Request;
 use kube::{Client, Resource as _};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::lean::LeanPod;
 use super::owners::Owners;
 use crate::BoxFuture;
-use crate::catalog::{Catalog, KnownPod, LookupError, NamespacedName, Pods};
+use crate::catalog::{Catalog, Dead, KnownPod, LookupError, NamespacedName, Pods};
 use crate::kube::client::Requests;
+
+/// How many deleted pods are remembered: those of a full node, and as many again.
+const REMEMBERED: usize = 512;
+
+/// The pods of a node, by name.
+type Watched = BTreeMap<NamespacedName, Arc<Pod>>;
 
 /// The pods of a cluster.
 pub(super) struct ClusterPods {
     catalog: watch::Receiver<Arc<Catalog>>,
+    /// Those that were deleted, the latest last: what their annotations say of addresses counts after their end, and DEL may
+    /// come later than that.
+    deleted: Mutex<VecDeque<Arc<Pod>>>,
     requests: Requests,
     owners: Owners,
 }
@@ -24,7 +35,16 @@ pub(super) struct ClusterPods {
 impl ClusterPods {
     pub(super) fn new(client: Client, catalog: watch::Receiver<Arc<Catalog>>) -> Self {
         let requests = Requests::new(client);
-        Self { catalog, owners: Owners::new(requests.clone()), requests }
+        Self { catalog, deleted: Mutex::default(), owners: Owners::new(requests.clone()), requests }
+    }
+
+    /// Remembers those that are there no longer.
+    pub(super) fn changed(&self, before: &Watched, now: &Watched) {
+        let stays = |name, pod: &Pod| now.get(name).is_some_and(|other| other.metadata.uid == pod.metadata.uid);
+        let mut deleted = self.deleted.lock();
+        deleted.extend(before.iter().filter(|(name, pod)| !stays(name, pod)).map(|(_, pod)| Arc::clone(pod)));
+        let surplus = deleted.len().saturating_sub(REMEMBERED);
+        deleted.drain(..surplus);
     }
 
     async fn look(&self, namespace: &str, name: &str, uid: &str) -> Result<Option<KnownPod>, LookupError> {
@@ -63,8 +83,14 @@ impl Pods for ClusterPods {
         let pods = Arc::clone(&self.catalog.borrow().pods);
         let is_it = |pod: &&Arc<Pod>| pod.metadata.uid.as_deref() == Some(uid);
         let key = NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() };
-        let pod = pods.get(&key).filter(is_it).or_else(|| pods.values().find(is_it))?;
-        Some(KnownPod::new(pod, self.owners.seen(&pod.metadata)))
+        let known = |pod: &Pod| KnownPod::new(pod, self.owners.seen(&pod.metadata));
+        match pods.get(&key).filter(is_it).or_else(|| pods.values().find(is_it)) {
+            Some(pod) => Some(known(pod)),
+            None => {
+                let deleted = self.deleted.lock().iter().find(is_it).map(Arc::clone)?;
+                Some(KnownPod { dead: Some(Dead::Deleted), ..known(&deleted) })
+            }
+        }
     }
 
     fn find<'a>(
