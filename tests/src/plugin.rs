@@ -230,14 +230,26 @@ impl Plugin {
     /// # Panics
     /// DEL fails, or frees nothing.
     pub fn del(&self, pod: &Pod) {
-        let Some(objects) = &self.objects else { return self.remove_sandbox(pod) };
-        objects.end(pod);
-        self.remove_sandbox(pod);
+        self.end(pod);
+        if self.objects.is_none() {
+            return;
+        }
         let begun = Instant::now();
         while self.holds(pod) {
             assert!(begun.elapsed() < PATIENCE, "{} holds addresses of {} after its end", pod.name, pod.interface);
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The end of a pod that may leave its addresses to the next one.
+    ///
+    /// # Panics
+    /// DEL fails.
+    pub fn end(&self, pod: &Pod) {
+        if let Some(objects) = &self.objects {
+            objects.end(pod);
+        }
+        self.remove_sandbox(pod);
     }
 
     /// DEL of a pod that may live on in another sandbox; it must succeed.

@@ -75,6 +75,13 @@ impl Host {
         }
     }
 
+    /// The uid that a pod has, or had; without Kubernetes the one by which it is called.
+    #[must_use]
+    pub fn uid(&self, pod: &Pod) -> String {
+        let known = self.objects.as_ref().and_then(|objects| objects.known(pod));
+        known.unwrap_or_else(|| pod.uid.clone())
+    }
+
     /// All pools.
     ///
     /// # Panics

@@ -23,8 +23,13 @@ const OWN: &str = "spiderpool.spidernet.io/v2beta1";
 /// What does not stay from one machine to the next.
 const CLUSTER_WIDE: [(&str, &str); 5] =
     [(OWN, "SpiderIPPool"), (OWN, "SpiderIPBlock"), (OWN, "SpiderReservedIP"), (OWN, "SpiderPolicy"), ("v1", "Node")];
-const NAMESPACED: [(&str, &str); 4] =
-    [(OWN, "SpiderEndpoint"), ("v1", "Pod"), ("apps/v1", "StatefulSet"), ("apps/v1", "ReplicaSet")];
+const NAMESPACED: [(&str, &str); 5] = [
+    (OWN, "SpiderEndpoint"),
+    ("v1", "Pod"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "Deployment"),
+];
 
 /// Where requests of tests that wait for them are sent from; the cluster's servers belong to it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -102,12 +107,16 @@ impl Objects {
         if verb == "ADD" && self.ended.lock().expect("no panic").remove(&called(pod)) {
             self.uids.lock().expect("no panic").remove(&called(pod));
         }
-        let known = self.uids.lock().expect("no panic").get(&called(pod)).cloned();
-        match known {
+        match self.known(pod) {
             Some(uid) => uid,
             None if verb == "ADD" => self.create(pod),
             None => pod.uid.clone(),
         }
+    }
+
+    /// The uid that a pod has, or had.
+    pub(crate) fn known(&self, pod: &Pod) -> Option<String> {
+        self.uids.lock().expect("no panic").get(&called(pod)).cloned()
     }
 
     fn create(&self, pod: &Pod) -> String {
@@ -134,8 +143,7 @@ impl Objects {
     /// # Panics
     /// The API server refuses.
     pub(crate) fn end(&self, pod: &Pod) {
-        let known = self.uids.lock().expect("no panic").get(&called(pod)).cloned();
-        let Some(uid) = known else { return };
+        let Some(uid) = self.known(pod) else { return };
         let api = self.api(&resource("v1", "Pod"), Some(&pod.namespace));
         let there = wait(api.get_opt(&pod.name)).expect("an answer");
         if there.is_some_and(|there| there.uid() == Some(uid)) {
@@ -259,8 +267,21 @@ impl Objects {
                 spec["containers"] = json!([{"name": "main", "image": "none"}]);
             }
             spec["nodeName"] = self.node.as_str().into();
+            self.own(&mut object, namespace.as_deref()).await;
         }
         self.patch(&resource, namespace.as_deref(), &name, &object).await
+    }
+
+    /// Names the owners by the uids that they have. One that is not there keeps the uid that is written.
+    async fn own(&self, object: &mut Value, namespace: Option<&str>) {
+        let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() else { return };
+        for owner in owners {
+            let text = |key: &str| owner[key].as_str().expect("a text").to_owned();
+            let api = self.api(&resource(&text("apiVersion"), &text("kind")), namespace);
+            if let Some(uid) = api.get_opt(&text("name")).await.expect("an answer").and_then(|there| there.uid()) {
+                owner["uid"] = uid.into();
+            }
+        }
     }
 
     /// Makes the namespace, unless it is there.

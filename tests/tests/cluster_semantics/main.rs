@@ -1,7 +1,7 @@
 //! The cases of `semantics` on a real API server, with the agent of its only node: the same tests from the same files.
 //!
 //! One cluster serves them all, one test after the other, each with an agent of its own; what the one before left is
-//! deleted. `semantics/files.rs` is left out: what it shows is a matter of files.
+//! deleted. `semantics/{controllers,files}.rs` are left out: what they show is a matter of files.
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 #[path = "../semantics/addresses.rs"]
@@ -26,6 +26,8 @@ mod network;
 mod pools;
 #[path = "../semantics/races.rs"]
 mod races;
+#[path = "../semantics/retention.rs"]
+mod retention;
 
 use spiderpool_tests::Engine;
 

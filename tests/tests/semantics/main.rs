@@ -8,6 +8,7 @@ mod affinity;
 mod annotations;
 mod assignment;
 mod case;
+mod controllers;
 mod detection;
 mod files;
 mod interfaces;
