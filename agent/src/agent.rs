@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::answer;
 use crate::config::Config;
+use crate::detection::Detection;
 use crate::failure::Failure;
 use crate::in_flight::InFlight;
 use crate::lingering::Lingering;
@@ -101,7 +102,8 @@ impl Agent {
             );
             return Err(Failure::new(ErrorCode::NotFound, message));
         }
-        Ok(answer::addresses(held.iter().map(|allocation| &allocation.lease), &self.config))
+        let detection = Detection { config: &self.config, catalog: &self.view().catalog };
+        Ok(answer::addresses(held.iter().map(|allocation| &allocation.lease), detection))
     }
 
     /// Whether an ADD may succeed: nothing keeps the agent from serving, and some pool that is not disabled has room.

@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::answer;
 use crate::considered;
 use crate::decide::{Refused, cni};
+use crate::detection::Detection;
 use crate::failure::Failure;
 use crate::heir;
 use crate::in_flight::Attachment;
@@ -76,7 +77,9 @@ impl Agent {
                 format!("{} of sandbox {} was deleted while its ADD was at work", args.if_name, args.container_id);
             return Err(Failure::new(ErrorCode::Unavailable, message));
         }
-        let mut response = answer::addresses(&endpoint.leases, &self.config);
+        let view = self.view();
+        let detection = Detection { config: &self.config, catalog: &view.catalog };
+        let mut response = answer::addresses(&endpoint.leases, detection);
         if self.migration(&args.pod_namespace, &asker.pod.owners, &asker.pod.annotations).await.is_some() {
             // The pod that the machine comes from answers for them until it is through.
             response.ips.iter_mut().for_each(|ip| ip.enable_ip_conflict_detection = false);

@@ -8,11 +8,11 @@ use spiderpool_wire::endpoint::{EndpointRoute, InterfaceStatus, WorkloadEndpoint
 use spiderpool_wire::ipam::{IpConfig, IpamAddResponse, Route};
 use spiderpool_wire::summary::AllocationSummary;
 
-use crate::config::Config;
+use crate::detection::Detection;
 
 /// The addresses and routes of all of the pod's interfaces; the plugin keeps those of its own.
-pub(crate) fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, config: &Config) -> IpamAddResponse {
-    let mut response = IpamAddResponse::default();
+pub(crate) fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, detection: Detection<'_>) -> IpamAddResponse {
+    let mut response = IpamAddResponse { detect_options: detection.options(), ..IpamAddResponse::default() };
     for lease in leases {
         let Ok(address) = Cidr::new(lease.address, lease.prefix_length) else { continue };
         response.ips.push(IpConfig {
@@ -23,8 +23,8 @@ pub(crate) fn addresses<'a>(leases: impl IntoIterator<Item = &'a Lease>, config:
             gateway: lease.gateway,
             vlan: 0,
             mac: String::new(),
-            enable_gateway_detection: config.enable_gateway_detection,
-            enable_ip_conflict_detection: config.enable_ip_conflict_detection,
+            enable_gateway_detection: detection.gateway(&lease.pool),
+            enable_ip_conflict_detection: detection.conflict(&lease.pool),
         });
         response.routes.extend(routes(lease));
     }
@@ -91,7 +91,10 @@ pub(crate) fn endpoint(endpoint: &Endpoint) -> WorkloadEndpointStatus {
 
 #[cfg(test)]
 mod tests {
+    use spiderpool_storage::catalog::Catalog;
+
     use super::*;
+    use crate::config::Config;
 
     fn lease(address: &str, clean_gateway: bool) -> Lease {
         Lease {
@@ -107,10 +110,14 @@ mod tests {
         }
     }
 
+    fn answer(lease: &Lease) -> IpamAddResponse {
+        addresses([lease], Detection { config: &Config::default(), catalog: &Catalog::default() })
+    }
+
     #[test]
     fn the_default_route_is_left_out_when_asked() {
         let routes = |clean| {
-            let response = addresses([&lease("10.6.0.5", clean)], &Config::default());
+            let response = answer(&lease("10.6.0.5", clean));
             response.routes.iter().map(|route| route.dst.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(routes(false), ["10.9.0.0/16", "0.0.0.0/0"]);
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_gateway_is_told_even_without_a_default_route() {
-        let response = addresses([&lease("10.6.0.5", true)], &Config::default());
+        let response = answer(&lease("10.6.0.5", true));
         assert_eq!(response.ips[0].gateway, Some("10.6.0.1".parse().unwrap()));
         assert_eq!(response.ips[0].address.to_string(), "10.6.0.5/24");
     }

@@ -19,6 +19,7 @@ mod considered;
 mod daemon;
 mod decide;
 mod departure;
+mod detection;
 mod environment;
 mod events;
 mod failure;

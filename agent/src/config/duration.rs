@@ -20,6 +20,19 @@ pub(super) fn request_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     }
 }
 
+/// Longer than this nobody waits for one answer from the network that a pod is about to join.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
+
+/// `detectOptions.interval` and `.timeout`.
+pub(super) fn of_detection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match parse(&text) {
+        Some(time) if time <= LONGEST_ANSWER => Ok(time),
+        Some(_) => Err(de::Error::custom(format!("{text:?} is more than 10s"))),
+        None => Err(de::Error::custom(format!("{text:?} is no duration; write one such as \"100ms\""))),
+    }
+}
+
 /// A sum of numbers with units, without blanks.
 fn parse(text: &str) -> Option<Duration> {
     if text == "0" {

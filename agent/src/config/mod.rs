@@ -11,7 +11,7 @@ use serde::Deserialize;
 use spiderpool_ip::Family;
 use thiserror::Error;
 
-use sections::{AgentSection, IaasNetworkProvider, PodResourceInject};
+use sections::{AgentSection, DetectSection, IaasNetworkProvider, PodResourceInject};
 
 pub(crate) use sections::StatefulController;
 
@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub enable_ip_conflict_detection: bool,
     /// Have the plugin ask the network whether the gateway answers.
     pub enable_gateway_detection: bool,
+    /// How the plugin asks.
+    pub detect_options: DetectSection,
     /// Deny the deletion of pools that hold addresses.
     pub enable_validating_resources_deleted_webhook: bool,
     /// The agent's socket; Spiderpool's own when empty.
@@ -74,6 +76,7 @@ impl Default for Config {
             enable_spider_subnet: false,
             enable_ip_conflict_detection: false,
             enable_gateway_detection: false,
+            detect_options: DetectSection::default(),
             enable_validating_resources_deleted_webhook: false,
             ipam_unix_socket_path: PathBuf::new(),
             tune_sysctl_config: false,

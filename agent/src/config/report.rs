@@ -7,11 +7,12 @@ use serde::de::IgnoredAny;
 use super::Config;
 
 /// Every key that Spiderpool's chart or documents know, and ours.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "agent",
     "clusterSubnetAutoPoolDefaultRedundantIPNumber",
     "clusterSubnetDefaultFlexibleIPNumber",
     "conflictQuarantineSeconds",
+    "detectOptions",
     "enableAutoPoolForApplication",
     "enableCleanOutdatedEndpoint",
     "enableGatewayDetection",

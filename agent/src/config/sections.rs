@@ -1,8 +1,10 @@
 //! Parts of `conf.yml`; most the agent reads, so that a slip of the pen is found, and does not act on.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
+use spiderpool_wire::ipam::DetectOptions;
 
 use super::duration;
 
@@ -14,6 +16,33 @@ pub(crate) struct StatefulController {
     pub(crate) api_version: String,
     /// For instance `StatefulSet`.
     pub(crate) kind: String,
+}
+
+/// How the network is asked about addresses, under the keys of the coordinator's `detectOptions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DetectSection {
+    retries: NonZeroU32,
+    #[serde(deserialize_with = "duration::of_detection")]
+    interval: Duration,
+    #[serde(deserialize_with = "duration::of_detection")]
+    timeout: Duration,
+}
+
+impl Default for DetectSection {
+    fn default() -> Self {
+        let DetectOptions { retries, interval_milliseconds, timeout_milliseconds } = DetectOptions::default();
+        let [interval, timeout] = [interval_milliseconds, timeout_milliseconds].map(Duration::from_millis);
+        Self { retries, interval, timeout }
+    }
+}
+
+impl From<DetectSection> for DetectOptions {
+    fn from(DetectSection { retries, interval, timeout }: DetectSection) -> Self {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (interval_milliseconds, timeout_milliseconds) = (milliseconds(interval), milliseconds(timeout));
+        Self { retries, interval_milliseconds, timeout_milliseconds }
+    }
 }
 
 /// Injection of resources into pods, by the controller.

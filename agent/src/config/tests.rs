@@ -1,3 +1,5 @@
+use spiderpool_wire::ipam::DetectOptions;
+
 use super::*;
 
 fn read(text: &str) -> Result<(Config, Vec<String>), ConfigError> {
@@ -50,6 +52,15 @@ fn the_charts_file_is_read_and_what_is_not_served_is_named() {
 }
 
 #[test]
+fn the_network_is_asked_as_often_and_as_long_as_is_said() {
+    let options = |text: &str| DetectOptions::from(read(text).unwrap().0.detect_options);
+    assert_eq!(options(""), DetectOptions::default());
+    let asked = options("detectOptions: {retries: 5, interval: 0s, timeout: 1.5s}\n");
+    let all = (asked.retries.get(), asked.interval_milliseconds, asked.timeout_milliseconds);
+    assert_eq!(all, (5, 0, 1500));
+}
+
+#[test]
 fn what_is_asked_of_others_is_named_when_it_is_switched_on() {
     let text = "iaasNetworkProvider: {serverUrl: 'http://iaas'}\nagent: {networkResourcePlugin: {enabled: true}}\n";
     let (_, notes) = read(text).unwrap();
@@ -78,6 +89,9 @@ fn mistakes_are_told_with_key_and_line() {
         ("conflictQuarantineSeconds: -1\n", "conflictQuarantineSeconds", "line 1"),
         ("statefulControllers:\n- {kind: StatefulSet}\n", "statefulControllers[0]", "apiVersion"),
         ("podResourceInject:\n  enabled: 3\n", "podResourceInject.enabled", "line 2"),
+        ("detectOptions:\n  retries: 0\n", "detectOptions.retries", "line 2"),
+        ("detectOptions:\n  timeout: 11s\n", "detectOptions.timeout", "more than 10s"),
+        ("detectOptions:\n  timeout: 100\n", "detectOptions.timeout", "no duration"),
         ("iaasNetworkProvider:\n  httpRequestTimeout: soon\n", "httpRequestTimeout", "line 2"),
         ("iaasNetworkProvider:\n  httpRequestTimeout: 3m\n", "httpRequestTimeout", "between 0s and 100s"),
         (

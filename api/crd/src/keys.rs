@@ -52,6 +52,13 @@ pub const ANNOTATION_KUBEVIRT_MIGRATION: &str = "kubevirt.io/migrationJobName";
 /// whose pods come back under their names.
 pub const ANNOTATION_RETAIN: &str = "ipam.spidernet.io/retain";
 
+// === Annotations of pools ===
+
+/// Whether another host is looked for that has an address of the pool, `true` or `false`, whatever the installation says.
+pub const ANNOTATION_DETECT_IP_CONFLICT: &str = "ipam.spidernet.io/detect-ip-conflict";
+/// Whether the pool's gateway must answer before a pod uses an address, `true` or `false`, whatever the installation says.
+pub const ANNOTATION_DETECT_GATEWAY: &str = "ipam.spidernet.io/detect-gateway";
+
 // === Annotations of namespaces ===
 
 /// Default IPv4 pools of the namespace: a JSON array of names, wildcards are allowed.

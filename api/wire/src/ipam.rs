@@ -1,6 +1,7 @@
 //! Asking for addresses and giving them back.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 use spiderpool_ip::{Cidr, Family};
@@ -64,6 +65,35 @@ pub struct IpamAddResponse {
     /// Name resolution, where something is said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<Dns>,
+    /// How the plugin asks the network. Not in Spiderpool's own answers.
+    #[serde(rename = "detectOptions", default, skip_serializing_if = "DetectOptions::is_default")]
+    pub detect_options: DetectOptions,
+}
+
+/// How often the network is asked about an address, and for how long: `detectOptions` of Spiderpool's coordinator document,
+/// with its defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DetectOptions {
+    /// How often at most.
+    pub retries: NonZeroU32,
+    /// How long after one question has had its time comes the next; milliseconds.
+    pub interval_milliseconds: u64,
+    /// How long an answer may take; milliseconds.
+    pub timeout_milliseconds: u64,
+}
+
+impl Default for DetectOptions {
+    fn default() -> Self {
+        let retries = NonZeroU32::MIN.saturating_add(2);
+        Self { retries, interval_milliseconds: 10, timeout_milliseconds: 100 }
+    }
+}
+
+impl DetectOptions {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An address of a NIC.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 use spiderpool_cni_plugin::agent::Method;
 use spiderpool_cni_plugin::{AddResult, CniError, Code, Ip, Route, Sandbox};
 use spiderpool_netlink::Namespace;
-use spiderpool_wire::ipam::{IpConfig, IpamAddArgs, IpamAddResponse};
+use spiderpool_probe::Pace;
+use spiderpool_wire::ipam::{DetectOptions, IpConfig, IpamAddArgs, IpamAddResponse};
 use spiderpool_wire::path;
 
 use crate::Call;
@@ -69,13 +70,19 @@ impl Call<'_> {
             return Err(none_for(interface, others).into());
         }
         let wanted: Vec<_> = response.ips.iter().map(Wanted::from).collect();
-        neighbours::ask_and_tell(namespace, interface, &wanted, &self.log)?;
+        neighbours::ask_and_tell(namespace, interface, &wanted, pace(response.detect_options), &self.log)?;
         Ok(AddResult {
             ips: response.ips.iter().map(|ip| Ip { address: ip.address, gateway: ip.gateway }).collect(),
             routes: response.routes.iter().map(|route| Route { dst: route.dst, gw: route.gw }).collect(),
             dns: response.dns.unwrap_or_else(|| self.config.dns.clone()),
         })
     }
+}
+
+/// The next question comes when the one before has had its time and an interval has passed.
+fn pace(options: DetectOptions) -> Pace {
+    let DetectOptions { retries, interval_milliseconds, timeout_milliseconds } = options;
+    Pace { times: retries, interval: Duration::from_millis(timeout_milliseconds.saturating_add(interval_milliseconds)) }
 }
 
 impl From<&IpConfig> for Wanted {
@@ -102,6 +109,17 @@ fn none_for(interface: &str, mut others: Vec<String>) -> CniError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_agent_says_at_what_pace_the_network_is_asked() {
+        let pace = |text: &str| pace(serde_json::from_str::<IpamAddResponse>(text).unwrap().detect_options);
+        let ask = |times: u32, milliseconds| (times, Duration::from_millis(milliseconds));
+        let of_agent = pace(r#"{"ips": [], "detectOptions": {"retries": 5, "timeoutMilliseconds": 40}}"#);
+        assert_eq!((of_agent.times.get(), of_agent.interval), ask(5, 50));
+        // One of Spiderpool does not.
+        let of_other = pace(r#"{"ips": []}"#);
+        assert_eq!((of_other.times.get(), of_other.interval), ask(3, 110));
+    }
 
     #[test]
     fn who_got_the_addresses_is_said_once() {

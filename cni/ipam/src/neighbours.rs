@@ -43,7 +43,13 @@ impl From<CniError> for Objection {
 ///
 /// The main plugin may make the interface only after its addresses are known (bridge and ptp do). Then nobody can be
 /// asked; that is logged, and the addresses are used.
-pub(crate) fn ask_and_tell(namespace: &Namespace, name: &str, wanted: &[Wanted], log: &Log) -> Result<(), Objection> {
+pub(crate) fn ask_and_tell(
+    namespace: &Namespace,
+    name: &str,
+    wanted: &[Wanted],
+    pace: Pace,
+    log: &Log,
+) -> Result<(), Objection> {
     namespace.enter().map_err(|error| broken(&error))?;
     let asked = wanted.iter().any(|one| one.conflict || one.gateway.is_some());
     let link = match ready(name, asked) {
@@ -76,7 +82,7 @@ pub(crate) fn ask_and_tell(namespace: &Namespace, name: &str, wanted: &[Wanted],
             .iter()
             .map(|one| Check { address: one.address, conflict: one.conflict, gateway: one.gateway })
             .collect();
-        let outcomes = probe::run(&interface, &checks, Pace::PROBE).map_err(|error| broken(&error))?;
+        let outcomes = probe::run(&interface, &checks, pace).map_err(|error| broken(&error))?;
         judge(name, wanted, &outcomes)?;
     }
     let addresses: Vec<_> = wanted.iter().map(|one| one.address).collect();

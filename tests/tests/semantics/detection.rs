@@ -33,6 +33,26 @@ fn c00018_a_pod_that_keeps_no_address_gives_the_conflicting_one_up_and_gets_anot
 }
 
 #[test]
+fn a_pool_may_have_its_addresses_looked_for_or_not_whatever_the_installation_says() {
+    for (conf, said, code) in [("false", "true", Some(106)), ("true", "false", None)] {
+        let annotated = format!("  name: v4\n  annotations: {{ipam.spidernet.io/detect-ip-conflict: \"{said}\"}}\n");
+        let manifests = pool("v4", "10.60.0.0/24", "10.60.0.10-10.60.0.12", &["default: true"]);
+        let conf = format!("enableIPConflictDetection: {conf}\ndetectOptions: {{retries: 2, timeout: 300ms}}\n");
+        let host = Host::start(
+            &manifests.replace("  name: v4\n", &annotated),
+            HostOptions { conf, ..HostOptions::on(ENGINE) },
+        );
+        let lab = Lab::new();
+        lab.hold("10.60.0.10/24");
+        let answer = Plugin::macvlan(&host, &lab.node).call_in("ADD", &Pod::named("web"), &Namespace::new());
+        match code {
+            Some(code) => assert_eq!(answer.error().0, code),
+            None => assert_eq!(answer.addresses(), ["10.60.0.10/24"], "nobody asked"),
+        }
+    }
+}
+
+#[test]
 fn a_pod_keeps_the_conflicting_address_where_releasing_is_switched_off() {
     let (host, lab) = contested("", "false");
     let plugin = Plugin::macvlan(&host, &lab.node);
