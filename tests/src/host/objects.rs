@@ -272,13 +272,14 @@ impl Objects {
         self.patch(&resource, namespace.as_deref(), &name, &object).await
     }
 
-    /// Names the owners by the uids that they have. One that is not there keeps the uid that is written.
+    /// Names the owners by the uids that they have. One that is not there, or of a kind that nobody serves, keeps the uid that
+    /// is written.
     async fn own(&self, object: &mut Value, namespace: Option<&str>) {
         let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() else { return };
         for owner in owners {
             let text = |key: &str| owner[key].as_str().expect("a text").to_owned();
             let api = self.api(&resource(&text("apiVersion"), &text("kind")), namespace);
-            if let Some(uid) = api.get_opt(&text("name")).await.expect("an answer").and_then(|there| there.uid()) {
+            if let Some(uid) = api.get(&text("name")).await.ok().and_then(|there| there.uid()) {
                 owner["uid"] = uid.into();
             }
         }
