@@ -235,7 +235,9 @@ impl Follower {
         self.due = None;
         let before = Arc::clone(&self.catalogs.borrow());
         let catalog = self.state.catalog(&before);
-        self.pods.changed(&before.pods, &catalog.pods);
+        if !Arc::ptr_eq(&before.pods, &catalog.pods) {
+            self.pods.remember_deleted(&before.pods, &catalog.pods);
+        }
         self.catalogs.send_if_modified(|current| {
             let changed = **current != catalog;
             if changed {

@@ -39,7 +39,7 @@ impl ClusterPods {
     }
 
     /// Remembers those that are there no longer.
-    pub(super) fn changed(&self, before: &Watched, now: &Watched) {
+    pub(super) fn remember_deleted(&self, before: &Watched, now: &Watched) {
         let stays = |name, pod: &Pod| now.get(name).is_some_and(|other| other.metadata.uid == pod.metadata.uid);
         let mut deleted = self.deleted.lock();
         deleted.extend(before.iter().filter(|(name, pod)| !stays(name, pod)).map(|(_, pod)| Arc::clone(pod)));
