@@ -125,6 +125,16 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_is_told_what_to_ask_and_how() {
+        let mut config = Config::default();
+        config.enable_ip_conflict_detection = true;
+        config.detect_options = serde_json::from_value(serde_json::json!({"retries": 7, "timeout": "20ms"})).unwrap();
+        let told = addresses([&lease("10.6.0.5", true)], Detection { config: &config, catalog: &Catalog::default() });
+        assert_eq!((told.detect_options.retries.get(), told.detect_options.timeout_milliseconds), (7, 20));
+        assert!(told.ips[0].enable_ip_conflict_detection && !told.ips[0].enable_gateway_detection);
+    }
+
+    #[test]
     fn the_gateway_is_told_even_without_a_default_route() {
         let response = answer(&lease("10.6.0.5", true));
         assert_eq!(response.ips[0].gateway, Some("10.6.0.1".parse().unwrap()));
