@@ -41,10 +41,11 @@ pub struct Answered {
 }
 
 /// Calls under way.
-#[derive(Debug)]
 pub struct Running {
     begun: Instant,
     workers: Vec<JoinHandle<Calls>>,
+    /// Nor is removing their namespaces, one node after the other while the rest is still at work.
+    plugins: Vec<Arc<Plugin>>,
 }
 
 impl Storm {
@@ -77,15 +78,15 @@ impl Storm {
         let plugins: Vec<_> = self.nodes.iter().map(|node| Arc::new(Plugin::on(node))).collect();
         let begun = Instant::now();
         let mut workers = Vec::new();
-        for (node, (plugin, pods)) in plugins.into_iter().zip(pods).enumerate() {
+        for (node, (plugin, pods)) in plugins.iter().zip(pods).enumerate() {
             let waiting = Arc::new(Mutex::new(VecDeque::from(pods)));
             for _ in 0..self.in_flight {
-                let worker = Worker { node, verb, plugin: Arc::clone(&plugin), until: begun + patience };
+                let worker = Worker { node, verb, plugin: Arc::clone(plugin), until: begun + patience };
                 let waiting = Arc::clone(&waiting);
                 workers.push(thread::spawn(move || worker.work(&waiting)));
             }
         }
-        Running { begun, workers }
+        Running { begun, workers, plugins }
     }
 }
 
@@ -103,13 +104,15 @@ impl Running {
     #[must_use]
     pub fn join(self) -> Calls {
         let mut all = Calls::none();
-        for worker in self.workers {
+        let Self { begun, workers, plugins } = self;
+        for worker in workers {
             let Calls { answers, times, failures, took: _ } = worker.join().expect("the plugin is called");
             all.answers.extend(answers);
             all.times.extend(times);
             all.failures.extend(failures);
         }
-        all.took = self.begun.elapsed();
+        all.took = begun.elapsed();
+        drop(plugins);
         all
     }
 }
