@@ -136,13 +136,12 @@ fn share_with_tests(cargo: &mut Command, packages: &[&str]) {
     }
 }
 
-/// With which C library static programs are linked: musl where the toolchain has it (`rustup target add`), else the machine's.
+/// With which C library static programs are linked: musl where the toolchain has it (see `prepare`), else the machine's.
 /// The GNU one asks the processor at every start what it is, which takes 0.4 ms in a virtual machine.
 fn static_target() -> Result<String> {
     let rustc = rustc::path();
-    let host = rustc::fact(&rustc, "host")?;
-    let musl = host.replace("-linux-gnu", "-linux-musl");
-    Ok(if rustc::has_std(&rustc, &musl, None)? { musl } else { host })
+    let musl = rustc::musl(&rustc)?;
+    if rustc::has_std(&rustc, &musl, None)? { Ok(musl) } else { rustc::fact(&rustc, "host") }
 }
 
 /// The target is named also where it is the machine's own: only then do flags leave out procedural macros, which are shared

@@ -1,12 +1,12 @@
-//! `cargo xtask prepare`: what demo, tests and benchmarks need of the system, from Debian's packages.
+//! `cargo xtask prepare`: what demo, tests and benchmarks need of the system, from Debian's packages, and of the toolchain.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
 use crate::progress::{say, step};
+use crate::{process, rustc};
 
 /// Something that has to be there, and the package that brings it.
 struct Need {
@@ -36,6 +36,25 @@ const NEEDS: [Need; 8] = [
 ];
 
 pub(crate) fn run() -> Result<()> {
+    packages()?;
+    musl()
+}
+
+/// The plugins start in half the time with it, and do without.
+fn musl() -> Result<()> {
+    let rustc = rustc::path();
+    let target = rustc::musl(&rustc)?;
+    if rustc::has_std(&rustc, &target, None)? || process::find("rustup").is_none() {
+        return Ok(());
+    }
+    let added = step(format_args!("rustup adds {target}, for the plugins"), || rustc::add_std(&target));
+    if let Err(error) = added {
+        say(format_args!("  it cannot ({error:#}); the plugins are linked with this machine's C library"));
+    }
+    Ok(())
+}
+
+fn packages() -> Result<()> {
     let missing = NEEDS.iter().filter(|need| !is_present(need.what)).collect::<Vec<_>>();
     if missing.is_empty() {
         return Ok(());

@@ -25,6 +25,16 @@ pub(crate) fn fact(rustc: &Path, key: &str) -> Result<String> {
     value.map(str::to_owned).with_context(|| format!("`{} -vV` has no line `{key}: …`", rustc.display()))
 }
 
+/// The machine's own target with musl as its C library.
+pub(crate) fn musl(rustc: &Path) -> Result<String> {
+    Ok(fact(rustc, "host")?.replace("-linux-gnu", "-linux-musl"))
+}
+
+/// Has rustup add a target's std to the toolchain, in two minutes at most.
+pub(crate) fn add_std(target: &str) -> Result<()> {
+    process::output(Command::new("timeout").args(["120", "rustup", "target", "add", target])).map(drop)
+}
+
 /// Whether a std for the target lies where this compiler would look for it: in `sysroot`, or in its own folder.
 pub(crate) fn has_std(rustc: &Path, target: &str, sysroot: Option<&Path>) -> Result<bool> {
     let mut command = Command::new(rustc);

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use super::{TARGET, debian, std_library};
 use crate::progress::say;
-use crate::{cache, process, rustc};
+use crate::{cache, rustc};
 
 /// A person who has the network for it sets this to 1 to let rustup add the target to the toolchain.
 const ASK_RUSTUP: &str = "SPIDERPOOL_RUSTUP_TARGET";
@@ -68,7 +68,7 @@ fn asked_for_rustup() -> bool {
 
 fn add_with_rustup(rustc: &Path) -> Result<bool> {
     say(format_args!("{ASK_RUSTUP}=1: rustup adds {TARGET} to the toolchain"));
-    process::run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    rustc::add_std(TARGET)?;
     rustc::has_std(rustc, TARGET, None)
 }
 
