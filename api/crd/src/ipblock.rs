@@ -15,8 +15,8 @@ use crate::schema;
 
 /// The records of one block. Made on first use, owned by the pool; labelled with
 /// [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL),
-/// [`LABEL_BLOCK_NEIGHBOURHOOD`](crate::keys::LABEL_BLOCK_NEIGHBOURHOOD) and, when there is no room,
-/// [`LABEL_BLOCK_FULL`](crate::keys::LABEL_BLOCK_FULL).
+/// [`LABEL_BLOCK_NEIGHBOURHOOD`](crate::keys::LABEL_BLOCK_NEIGHBOURHOOD) and
+/// [`LABEL_BLOCK_HELD`](crate::keys::LABEL_BLOCK_HELD).
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "spiderpool.spidernet.io",

@@ -117,9 +117,10 @@ pub const AFFINITY_APP_NAME: &str = "ipam.spidernet.io/app-name";
 
 /// The pool that the block belongs to.
 pub const LABEL_BLOCK_POOL: &str = "ipam.spidernet.io/block-pool";
-/// On a block without room: a hash of the addresses that its pool could use of it, so that looking for room passes over
-/// it as long as these stay the same. Empty or absent: there may be room.
-pub const LABEL_BLOCK_FULL: &str = "ipam.spidernet.io/block-full";
+/// Which addresses of the block are held, so that a list of names and labels tells where there is room: 16 bits in
+/// hexadecimal, the block's first address the lowest; `fff0-0001` where some are kept or quarantined for a time, after the
+/// dash. Where two writers met it may be behind.
+pub const LABEL_BLOCK_HELD: &str = "ipam.spidernet.io/block-held";
 /// The 4,096 addresses around the block, by their first one in hexadecimal: so that what is taken around a place of a large
 /// pool can be listed without all the rest.
 pub const LABEL_BLOCK_NEIGHBOURHOOD: &str = "ipam.spidernet.io/block-neighbourhood";

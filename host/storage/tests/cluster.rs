@@ -12,9 +12,12 @@ use spiderpool_cluster::Cluster;
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderIPBlock, SpiderIPPool};
 use spiderpool_ip::Block;
+use spiderpool_storage::block::Bits;
 use spiderpool_storage::kube::{
-    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, FullMark, StoreError, StoredBlock, connect,
+    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, Mark, StoreError, StoredBlock, connect,
 };
+
+const UNMARKED: Mark = Mark { held: Bits(0), passing: Bits(0) };
 
 /// A client as agents have it, and a pool that nobody else has.
 async fn pool(name: &str, subnet: &str) -> Result<Client> {
@@ -58,15 +61,15 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
     let patient = |client| ClusterBlocks::new(client).with_timeout(Duration::from_secs(60));
     let (one, other) = (patient(client.clone()), patient(client));
     let id = id("same", "10.1.0.0/28");
-    one.create(&id, "", &BTreeMap::new(), None).await?;
+    one.create(&id, "", &BTreeMap::new()).await?;
     let (first, second) = ([take("10.1.0.5", "a")], [take("10.1.0.5", "b")]);
-    let (a, b) = tokio::join!(one.change(&id, &first, None), other.change(&id, &second, None));
+    let (a, b) = tokio::join!(one.change(&id, &first, UNMARKED), other.change(&id, &second, UNMARKED));
     let (won, lost) = if a.is_ok() { (a?, b) } else { (b?, a) };
     assert_eq!(lost, Err(ChangeError::Lost));
     assert_eq!(won.spec.allocations.len(), 1);
 
     let changes: Vec<[Change; 1]> = (10..42).map(|i| [take(&format!("10.1.0.{i}"), &format!("u{i}"))]).collect();
-    let writers = changes.iter().map(|change| one.change(&id, change, None));
+    let writers = changes.iter().map(|change| one.change(&id, change, UNMARKED));
     for written in futures::future::join_all(writers).await {
         written.context("different addresses")?;
     }
@@ -80,11 +83,11 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
 async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("whole", "fd01::/64").await?);
     let id = id("whole", "fd01::/124");
-    let created = blocks.create(&id, "", &BTreeMap::new(), None).await?;
-    let taken = blocks.change(&id, &[take("fd01::5", "a")], None).await?;
+    let created = blocks.create(&id, "", &BTreeMap::new()).await?;
+    let taken = blocks.change(&id, &[take("fd01::5", "a")], UNMARKED).await?;
     assert_ne!(created.version, taken.version);
     let nobody: Vec<Change> = vec![take("fd01::6", "b"), take("fd01::5", "b")];
-    assert_eq!(blocks.change(&id, &nobody, None).await, Err(ChangeError::Lost));
+    assert_eq!(blocks.change(&id, &nobody, UNMARKED).await, Err(ChangeError::Lost));
     assert_eq!(blocks.get(&id).await?, Some(taken.clone()));
 
     let address: IpAddr = "fd01::5".parse()?;
@@ -100,21 +103,21 @@ async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
         Change::Wake { address, from: rest.clone() },
     ] {
         let changes = [wrong];
-        assert_eq!(blocks.change(&id, &changes, None).await, Err(ChangeError::Lost), "{changes:?}");
+        assert_eq!(blocks.change(&id, &changes, UNMARKED).await, Err(ChangeError::Lost), "{changes:?}");
     }
     let moved = BlockAllocation { container_id: "c2".into(), ..holder("a") };
     let changes = [Change::Move { address, from: holder("a"), to: moved.clone() }];
-    assert_eq!(blocks.change(&id, &changes, None).await?.spec.allocations[&address], moved);
+    assert_eq!(blocks.change(&id, &changes, UNMARKED).await?.spec.allocations[&address], moved);
     let changes = [Change::Rest { address, from: Some(moved), rest: rest.clone() }];
-    let resting = blocks.change(&id, &changes, None).await?;
+    let resting = blocks.change(&id, &changes, UNMARKED).await?;
     assert_eq!((resting.spec.allocations.len(), &resting.spec.quarantine[&address]), (0, &rest));
-    assert_eq!(blocks.change(&id, &[take("fd01::5", "b")], None).await, Err(ChangeError::Lost), "it rests");
+    assert_eq!(blocks.change(&id, &[take("fd01::5", "b")], UNMARKED).await, Err(ChangeError::Lost), "it rests");
     let later = Quarantine { until: serde_json::from_value(json!("2026-01-02T03:04:06Z"))?, ..rest.clone() };
-    assert_eq!(blocks.change(&id, &[Change::Wake { address, from: later }], None).await, Err(ChangeError::Lost));
+    assert_eq!(blocks.change(&id, &[Change::Wake { address, from: later }], UNMARKED).await, Err(ChangeError::Lost));
     let both = [Change::Wake { address, from: rest }, take("fd01::5", "b")];
-    let woken = blocks.change(&id, &both, None).await?;
+    let woken = blocks.change(&id, &both, UNMARKED).await?;
     assert_eq!((holders(&woken), woken.spec.quarantine.len()), (vec![("fd01::5".to_owned(), "b")], 0));
-    let freed = blocks.change(&id, &[Change::Free { address, from: holder("b") }], None).await?;
+    let freed = blocks.change(&id, &[Change::Free { address, from: holder("b") }], UNMARKED).await?;
     assert_eq!(holders(&freed), []);
     Ok(())
 }
@@ -124,9 +127,9 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
     let client = pool("tracked", "10.2.0.0/16").await?;
     let blocks = ClusterBlocks::new(client.clone());
     let id = id("tracked", "10.2.3.0/28");
-    blocks.create(&id, "", &BTreeMap::new(), None).await?;
+    blocks.create(&id, "", &BTreeMap::new()).await?;
     for address in ["10.2.3.1", "10.2.3.2"] {
-        blocks.change(&id, &[take(address, address)], None).await?;
+        blocks.change(&id, &[take(address, address)], UNMARKED).await?;
         let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
         assert_eq!(stored.metadata.managed_fields, None, "after {address}");
     }
@@ -145,21 +148,21 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
     let (first, second) = (id("marked", "10.3.0.0/28"), id("marked", "10.3.1.0/28"));
     for id in [&first, &second] {
-        blocks.create(id, "", &BTreeMap::new(), None).await?;
+        blocks.create(id, "", &BTreeMap::new()).await?;
     }
-    let mark = FullMark("f00d".to_owned());
-    let full = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark.clone())).await?;
-    assert_eq!(full.full, Some(mark.clone()));
+    let mark: Mark = "0002".parse()?;
+    let held = blocks.change(&first, &[take("10.3.0.1", "a")], mark).await?;
+    assert_eq!(held.mark, Some(mark));
     let mut marks = blocks.marks("marked", None).await?;
     marks.sort_by_key(|(block, ..)| *block);
     assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
-    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&full.version, &Some(mark), &None));
+    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&held.version, &Some(mark), &Some(UNMARKED)));
     let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
-    assert_eq!(blocks.change(&first, &[freed], None).await?.full, None);
-    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| mark.is_some()).count(), 0);
+    assert_eq!(blocks.change(&first, &[freed], UNMARKED).await?.mark, Some(UNMARKED));
+    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| *mark != Some(UNMARKED)).count(), 0);
     assert_eq!(blocks.blocks("marked").await?.len(), 2);
     let far = id("marked", "10.3.16.0/28");
-    blocks.create(&far, "", &BTreeMap::new(), None).await?;
+    blocks.create(&far, "", &BTreeMap::new()).await?;
     let near = blocks.marks("marked", Some("10.3.31.240/28".parse()?)).await?;
     assert_eq!(near.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), [far.block]);
     assert_eq!(blocks.marks("marked", Some(first.block)).await?.len(), 2);
@@ -177,7 +180,7 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
     let ids: Vec<BlockId> = blocks_of_pool.map(|block| BlockId { pool: "large".to_owned(), block }).collect();
     let nobody = BTreeMap::new();
     for ids in ids.chunks(32) {
-        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, "", &nobody, None))).await {
+        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, "", &nobody))).await {
             created?;
         }
     }
@@ -208,13 +211,13 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
     let id = id("seeded", "10.4.0.0/28");
     // Whoever makes the block takes what is free of it, and nothing else.
     let first = BTreeMap::from([("10.4.0.9".parse()?, holder("late")), ("10.4.0.8".parse()?, holder("new"))]);
-    let block = blocks.create(&id, "", &first, None).await?;
+    let block = blocks.create(&id, "", &first).await?;
     assert_eq!(holders(&block), [("10.4.0.8".to_owned(), "new"), ("10.4.0.9".to_owned(), "6b1c")]);
     let address: IpAddr = "10.4.0.9".parse()?;
     let seed = block.spec.allocations[&address].clone();
     assert_eq!((seed.interface.as_str(), seed.node.as_str(), seed.container_id.as_str()), ("", "", ""));
     let complete = [Change::Move { address, from: seed, to: holder("6b1c") }];
-    assert_eq!(blocks.change(&id, &complete, None).await?.spec.allocations[&address], holder("6b1c"));
+    assert_eq!(blocks.change(&id, &complete, UNMARKED).await?.spec.allocations[&address], holder("6b1c"));
     Ok(())
 }
 
@@ -225,19 +228,19 @@ async fn a_pool_is_read_once_for_its_blocks_until_it_is_another_one() -> Result<
     let uid = pools.get("again").await?.metadata.uid.unwrap_or_default();
     let blocks = ClusterBlocks::new(client.clone());
     let nobody = BTreeMap::new();
-    blocks.create(&id("again", "10.8.0.0/28"), &uid, &nobody, None).await?;
+    blocks.create(&id("again", "10.8.0.0/28"), &uid, &nobody).await?;
     // A trace that tells whether the pool is read: nobody else writes it in earnest.
     let records = json!({"10.8.1.9": {"pod": "shop/web-0", "podUid": "6b1c"}}).to_string();
     let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": records}}));
     pools.patch_status("again", &Default::default(), &patch).await?;
-    let remembered = blocks.create(&id("again", "10.8.1.0/28"), &uid, &nobody, None).await?;
+    let remembered = blocks.create(&id("again", "10.8.1.0/28"), &uid, &nobody).await?;
     assert!(holders(&remembered).is_empty());
 
     pools.delete("again", &Default::default()).await?;
     pool("again", "10.8.0.0/16").await?;
     let other = pools.get("again").await?.metadata.uid.unwrap_or_default();
     assert_ne!(uid, other);
-    blocks.create(&id("again", "10.8.2.0/28"), &other, &nobody, None).await?;
+    blocks.create(&id("again", "10.8.2.0/28"), &other, &nobody).await?;
     let made = Api::<SpiderIPBlock>::all(client).get("again.0a080200").await?;
     let owners = made.metadata.owner_references.unwrap_or_default();
     assert_eq!(owners.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), [other]);
@@ -251,25 +254,25 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     let here = id("errors", "10.5.0.0/28");
     assert_eq!(blocks.get(&here).await?, None);
     let gone = ChangeError::Store(StoreError::Gone("SpiderIPBlock errors.0a050000".to_owned()));
-    assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], None).await, Err(gone));
-    blocks.create(&here, "", &BTreeMap::new(), None).await?;
+    assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], UNMARKED).await, Err(gone));
+    blocks.create(&here, "", &BTreeMap::new()).await?;
     let exists = StoreError::Exists("SpiderIPBlock errors.0a050000".to_owned());
-    assert_eq!(blocks.create(&here, "", &BTreeMap::new(), None).await, Err(exists));
+    assert_eq!(blocks.create(&here, "", &BTreeMap::new()).await, Err(exists));
     let nowhere = StoreError::Gone("SpiderIPPool nowhere".to_owned());
-    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), "", &BTreeMap::new(), None).await, Err(nowhere));
+    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), "", &BTreeMap::new()).await, Err(nowhere));
 
-    // A label that cannot be one: the server refuses, and it is nobody's lost race.
-    let mark = FullMark("no label!".to_owned());
-    let refused = blocks.change(&here, &[take("10.5.0.1", "a")], Some(mark)).await;
+    // What the server refuses is nobody's lost race.
+    let endless = "a".repeat(4 << 20);
+    let refused = blocks.change(&here, &[take("10.5.0.1", &endless)], UNMARKED).await;
     let Err(ChangeError::Store(StoreError::Refused(words))) = refused else { anyhow::bail!("{refused:?}") };
-    ensure!(words.contains("metadata.labels"), "{words}");
+    ensure!(words.contains("too large"), "{words}");
 
     // A block that lost its labels gets them back.
     let patch =
         kube::api::Patch::Json::<()>(serde_json::from_value(json!([{"op": "remove", "path": "/metadata/labels"}]))?);
     Api::<SpiderIPBlock>::all(client.clone()).patch("errors.0a050000", &Default::default(), &patch).await?;
     assert_eq!(blocks.blocks("errors").await?, []);
-    let healed = blocks.change(&here, &[take("10.5.0.1", "a")], None).await?;
+    let healed = blocks.change(&here, &[take("10.5.0.1", "a")], UNMARKED).await?;
     assert_eq!(blocks.blocks("errors").await?, [healed]);
 
     // A pool that ends gets no new blocks.
@@ -278,6 +281,6 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     api.patch("errors", &Default::default(), &keep).await?;
     api.delete("errors", &Default::default()).await?;
     let ends = StoreError::Gone("SpiderIPPool errors".to_owned());
-    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), "", &BTreeMap::new(), None).await, Err(ends));
+    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), "", &BTreeMap::new()).await, Err(ends));
     Ok(())
 }

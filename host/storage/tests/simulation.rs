@@ -8,6 +8,8 @@
 
 #[path = "simulation/cluster.rs"]
 mod cluster;
+#[path = "simulation/marks.rs"]
+mod marks;
 #[path = "simulation/promises.rs"]
 mod promises;
 #[path = "simulation/world.rs"]

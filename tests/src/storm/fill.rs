@@ -25,7 +25,7 @@ pub(super) async fn fill(client: Client, pool: &str, held: usize) -> Result<()> 
         let holders = of_block.iter().map(|&address| (address, holder(address))).collect();
         let id = BlockId { pool: pool.to_owned(), block: Block::containing(of_block[0]) };
         let (blocks, owner) = (&blocks, &owner);
-        async move { blocks.create(&id, owner, &holders, None).await.map(drop) }
+        async move { blocks.create(&id, owner, &holders).await.map(drop) }
     });
     stream::iter(made).buffer_unordered(AT_ONCE).try_collect::<()>().await.context("cannot fill the pool of a storm")
 }

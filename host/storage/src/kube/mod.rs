@@ -3,12 +3,14 @@
 mod catalog;
 mod client;
 mod engine;
+mod mark;
 mod store;
 
 pub use catalog::{ClusterCatalog, Freshness};
 pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
 pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
+pub use mark::Mark;
 pub use store::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
 };

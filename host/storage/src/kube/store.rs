@@ -10,6 +10,7 @@ use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 
+use super::Mark;
 use crate::{BoxFuture, Endpoint};
 
 /// Which block: blocks belong to pools, and two pools that touch the same 16 addresses have one each.
@@ -34,18 +35,12 @@ pub struct StoredBlock {
     pub version: String,
     /// Who holds what.
     pub spec: SpiderIPBlockSpec,
-    /// The mark that a writer left when it took the last address.
-    pub full: Option<FullMark>,
+    /// What its label says; none: it has no such label.
+    pub mark: Option<Mark>,
 }
 
 /// What a list without content tells of a block: which one, its version, and its mark.
-pub type BlockMark = (Block, String, Option<FullMark>);
-
-/// Says that a block had no address left for a pool that could use exactly these addresses of it: a pool whose addresses
-/// were changed since has another mark, and looks again. The value of the label
-/// [`LABEL_BLOCK_FULL`](spiderpool_crd::keys::LABEL_BLOCK_FULL).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FullMark(pub String);
+pub type BlockMark = (Block, String, Option<Mark>);
 
 /// One address changes hands. It happens only if the address is in the state `from` at that moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +115,7 @@ pub trait BlockStore: Send + Sync {
     /// See [`StoreError`].
     fn marks<'a>(&'a self, pool: &'a str, near: Option<Block>) -> BoxFuture<'a, Result<Vec<BlockMark>, StoreError>>;
 
-    /// Makes a block with its first holders, and sets the mark. A pool that Spiderpool served before has its addresses in
+    /// Makes a block with its first holders, and marks it. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
     /// get what they hold. `owner` is the pool's uid as far as it is known, else empty: a pool of that uid need not be
     /// read anew for each of its blocks.
@@ -133,7 +128,6 @@ pub trait BlockStore: Send + Sync {
         id: &'a BlockId,
         owner: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
-        full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
 
     /// Makes all changes in one step, or none, and sets the mark. Others may change other addresses of the block at the
@@ -145,7 +139,7 @@ pub trait BlockStore: Send + Sync {
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        full: Option<FullMark>,
+        mark: Mark,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>>;
 }
 

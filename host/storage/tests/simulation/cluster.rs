@@ -11,7 +11,7 @@ use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpoint, SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 use spiderpool_storage::kube::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, FullMark, PodRef, RecordedEndpoint, StoreError,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Mark, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
 };
 use spiderpool_storage::{BoxFuture, Endpoint};
@@ -160,7 +160,6 @@ impl State {
         &mut self,
         id: &BlockId,
         allocations: BTreeMap<IpAddr, BlockAllocation>,
-        full: Option<FullMark>,
     ) -> Result<StoredBlock, StoreError> {
         if self.blocks.contains_key(id) {
             return Err(StoreError::Exists(id.to_string()));
@@ -168,20 +167,21 @@ impl State {
         self.versions += 1;
         let quarantine = BTreeMap::new();
         let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
-        let stored = StoredBlock { version: self.versions.to_string(), spec, full };
+        let mark = Some(Mark::of(&spec));
+        let stored = StoredBlock { version: self.versions.to_string(), spec, mark };
         self.blocks.insert(id.clone(), stored.clone());
         self.check();
         Ok(stored)
     }
 
-    fn change(&mut self, id: &BlockId, changes: &[Change], full: Option<FullMark>) -> Result<StoredBlock, ChangeError> {
+    fn change(&mut self, id: &BlockId, changes: &[Change], mark: Mark) -> Result<StoredBlock, ChangeError> {
         self.check();
         let before = self.blocks.get(id).ok_or_else(|| StoreError::Gone(id.to_string()))?;
         let mut stored = before.clone();
         for change in changes {
             apply(&mut stored.spec, change).ok_or(ChangeError::Lost)?;
         }
-        stored.full = full;
+        stored.mark = Some(mark);
         if stored != *before {
             self.versions += 1;
             stored.version = self.versions.to_string();
@@ -333,7 +333,7 @@ impl BlockStore for Link {
         self.call(format!("read marks of {pool}"), vec![], move |state| {
             let is_near = |block| near.is_none_or(|near| near.neighbourhood().contains(&block));
             let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool && is_near(stored.spec.block));
-            Ok(of_pool.map(|stored| (stored.spec.block, stored.version.clone(), stored.full.clone())).collect())
+            Ok(of_pool.map(|stored| (stored.spec.block, stored.version.clone(), stored.mark)).collect())
         })
     }
 
@@ -342,20 +342,19 @@ impl BlockStore for Link {
         id: &'a BlockId,
         _: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
-        full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
         let (id, first) = (id.clone(), first.clone());
         let doubts = first.iter().map(|(address, to)| (address.to_string(), to.pod_uid.clone())).collect();
         let takes = first.iter().map(|(&address, to)| brief(&Change::Take { address, to: to.clone() }));
         let what = format!("create {id}{}", takes.collect::<String>());
-        self.call(what, doubts, move |state| state.create(&id, first, full))
+        self.call(what, doubts, move |state| state.create(&id, first))
     }
 
     fn change<'a>(
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        full: Option<FullMark>,
+        mark: Mark,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
         let (id, changes) = (id.clone(), changes.to_vec());
         let takes = changes.iter().filter_map(|change| match change {
@@ -373,7 +372,7 @@ impl BlockStore for Link {
         });
         self.cluster.0.lock().freed.extend(given.map(|from| from.container_id.clone()));
         let what = changes.iter().map(brief).collect::<String>();
-        self.call(format!("change {id}{what}"), takes, move |state| state.change(&id, &changes, full))
+        self.call(format!("change {id}{what}"), takes, move |state| state.change(&id, &changes, mark))
     }
 }
 

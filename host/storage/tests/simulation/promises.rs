@@ -1,4 +1,4 @@
-//! What chance would rarely show: repairs by hand, marks, and what a refusal costs.
+//! What chance would rarely show: repairs by hand, and what a refusal costs.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spiderpool_ip::{Family, IpSet};
+use spiderpool_storage::block::Bits;
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{
     Choice, Endpoint, Holder, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
@@ -29,8 +30,13 @@ fn cluster() -> Cluster {
 }
 
 async fn agent(cluster: &Cluster, node: &str, run: u64) -> KubeLedger {
+    agent_of(cluster, node, run, space()).await
+}
+
+/// An agent that knows that one pool.
+pub(crate) async fn agent_of(cluster: &Cluster, node: &str, run: u64, space: Arc<PoolSpace>) -> KubeLedger {
     let link = || Link { cluster: cluster.clone(), run };
-    let spaces = Arc::new(|name: &str| (name == "p4").then(space));
+    let spaces = Arc::new(move |name: &str| (name == space.name).then(|| Arc::clone(&space)));
     let mut config = KubeLedgerConfig::new(node.to_owned(), Arc::new(link()), Arc::new(link()), spaces);
     let clock = cluster.clone();
     (config.clock, config.seed) = (Arc::new(move || clock.now()), run);
@@ -51,13 +57,18 @@ async fn follow(agent: &KubeLedger, pod: &str, uid: &str) -> Result<Endpoint, Re
 }
 
 fn ask(pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
+    ask_of(&space(), pod, uid, inherits, pick)
+}
+
+/// One IPv4 address of that pool for `eth0`.
+pub(crate) fn ask_of(space: &Arc<PoolSpace>, pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
     let want = Want {
         interface: "eth0".to_owned(),
         family: Family::V4,
         network: String::new(),
         clean_gateway: false,
         inherits: inherits.iter().map(ToString::to_string).collect(),
-        choices: vec![Choice { space: space(), pick }],
+        choices: vec![Choice { space: Arc::clone(space), pick }],
     };
     Reservation {
         holder: Holder { namespace: "ns".to_owned(), pod: pod.to_owned(), uid: uid.to_owned() },
@@ -90,13 +101,15 @@ fn of(uid: &str) -> Release {
     Release { uid: uid.to_owned(), ..Release::default() }
 }
 
-fn test(work: impl Future<Output = ()>) {
+/// Runs it in time that passes as fast as nothing happens.
+pub(crate) fn test(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(work);
 }
 
+/// Whether the label says that both addresses are held.
 fn full(cluster: &Cluster) -> bool {
-    cluster.0.lock().blocks.values().next().unwrap().full.is_some()
+    cluster.0.lock().blocks.values().next().unwrap().mark.unwrap().held == Bits(0b110)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
+use spiderpool_crd::keys::{LABEL_BLOCK_HELD, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
 use spiderpool_crd::{AllocatedIps, PoolHolder, SpiderIPBlock, SpiderIPBlockSpec, SpiderIPPool, SpiderIPPoolStatus};
 use spiderpool_ip::Block;
 
@@ -23,7 +23,7 @@ use super::pages::Extent;
 use super::patch::{labels, patch};
 use super::requests::Requests;
 use crate::BoxFuture;
-use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, FullMark, StoreError, StoredBlock};
+use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, Mark, StoreError, StoredBlock};
 
 /// Blocks per page: a full one is some 4 KiB, so that a page stays small enough for the timeout of one request.
 const BLOCKS_PER_PAGE: u32 = 500;
@@ -82,7 +82,6 @@ impl ClusterBlocks {
         id: &BlockId,
         owner: &str,
         first: &BTreeMap<IpAddr, BlockAllocation>,
-        full: Option<&FullMark>,
     ) -> Result<StoredBlock, StoreError> {
         let known = self.pools.lock().get(&id.pool).cloned();
         let known = known.filter(|pool| pool.uid == owner && pool.read.elapsed() < REMEMBERED);
@@ -90,7 +89,7 @@ impl ClusterBlocks {
             Some(pool) => pool,
             None => self.read_pool(&id.pool).await?,
         };
-        let object = new_object(id, &pool, first, full);
+        let object = new_object(id, &pool, first);
         let request = request::Request::new(path()).create(&PostParams::default(), object);
         let created: BlockObject = self.requests.write(request).await.map_err(|failure| failure.about(named(id)))?;
         Ok(created.into())
@@ -114,13 +113,8 @@ impl ClusterBlocks {
         Ok(pool)
     }
 
-    async fn change_block(
-        &self,
-        id: &BlockId,
-        changes: &[Change],
-        full: Option<&FullMark>,
-    ) -> Result<StoredBlock, ChangeError> {
-        let body = serde_json::to_vec(&patch(id, changes, full)).map_err(request::Error::SerializeBody);
+    async fn change_block(&self, id: &BlockId, changes: &[Change], mark: Mark) -> Result<StoredBlock, ChangeError> {
+        let body = serde_json::to_vec(&patch(id, changes, mark)).map_err(request::Error::SerializeBody);
         let request = body.and_then(|body| {
             Request::patch(format!("{}/{}", path(), SpiderIPBlock::name_of(&id.pool, id.block)))
                 .header(header::CONTENT_TYPE, "application/json-patch+json")
@@ -186,18 +180,17 @@ impl BlockStore for ClusterBlocks {
         id: &'a BlockId,
         owner: &'a str,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
-        full: Option<FullMark>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
-        Box::pin(async move { self.new_block(id, owner, first, full.as_ref()).await })
+        Box::pin(async move { self.new_block(id, owner, first).await })
     }
 
     fn change<'a>(
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        full: Option<FullMark>,
+        mark: Mark,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
-        Box::pin(async move { self.change_block(id, changes, full.as_ref()).await })
+        Box::pin(async move { self.change_block(id, changes, mark).await })
     }
 }
 
@@ -260,14 +253,14 @@ struct BlockMeta {
 }
 
 impl BlockMeta {
-    fn mark(&self) -> Option<FullMark> {
-        self.labels.get(LABEL_BLOCK_FULL).filter(|mark| !mark.is_empty()).cloned().map(FullMark)
+    fn mark(&self) -> Option<Mark> {
+        self.labels.get(LABEL_BLOCK_HELD)?.parse().ok()
     }
 }
 
 impl From<BlockObject> for StoredBlock {
     fn from(BlockObject { metadata, spec }: BlockObject) -> Self {
-        Self { full: metadata.mark(), version: metadata.resource_version, spec }
+        Self { mark: metadata.mark(), version: metadata.resource_version, spec }
     }
 }
 
@@ -280,12 +273,7 @@ struct PoolObject {
 }
 
 /// The object of a new block, with what `pool`'s status says about its addresses, and the `first` to take others.
-fn new_object(
-    id: &BlockId,
-    pool: &Pool,
-    first: &BTreeMap<IpAddr, BlockAllocation>,
-    full: Option<&FullMark>,
-) -> Vec<u8> {
+fn new_object(id: &BlockId, pool: &Pool, first: &BTreeMap<IpAddr, BlockAllocation>) -> Vec<u8> {
     let range = id.block.range();
     let seeds = pool.seeds.0.range(range.first()..=range.last());
     let mut allocations = first.clone();
@@ -304,7 +292,7 @@ fn new_object(
         "kind": SpiderIPBlock::kind(&()),
         "metadata": {
             "name": SpiderIPBlock::name_of(&id.pool, id.block),
-            "labels": labels(id, full),
+            "labels": labels(id, Mark::of(&spec)),
             "ownerReferences": [owner],
         },
         "spec": spec,

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use spiderpool_crd::SpiderIPBlock;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::{LABEL_BLOCK_FULL, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
+use spiderpool_crd::keys::{LABEL_BLOCK_HELD, LABEL_BLOCK_NEIGHBOURHOOD, LABEL_BLOCK_POOL};
 
-use crate::kube::{BlockId, Change, FullMark};
+use crate::kube::{BlockId, Change, Mark};
 
 /// One step of a patch.
 #[derive(Debug, PartialEq, Serialize)]
@@ -29,24 +29,23 @@ pub(super) enum Step {
 ///
 /// `managedFields` would name every address a second time. An object without any is not tracked any more, but one that is
 /// created is; that it is told in every patch spares us to know which one is the first.
-pub(super) fn patch(id: &BlockId, changes: &[Change], full: Option<&FullMark>) -> Vec<Step> {
+pub(super) fn patch(id: &BlockId, changes: &[Change], mark: Mark) -> Vec<Step> {
     let mut steps = Vec::with_capacity(changes.len() * 3 + 2);
     for change in changes {
         push(&mut steps, change);
     }
     // All of them: adding one fails where somebody removed the last, and so like a lost race.
-    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(id, full) });
+    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(id, mark) });
     steps.push(Step::Add { path: "/metadata/managedFields".to_owned(), value: json!([{}]) });
     steps
 }
 
 /// The labels of a block.
-pub(super) fn labels(id: &BlockId, full: Option<&FullMark>) -> Value {
-    let mark = full.map(|mark| mark.0.as_str()).unwrap_or_default();
+pub(super) fn labels(id: &BlockId, mark: Mark) -> Value {
     json!({
         LABEL_BLOCK_POOL: SpiderIPBlock::label_of(&id.pool),
         LABEL_BLOCK_NEIGHBOURHOOD: SpiderIPBlock::neighbourhood_of(id.block),
-        LABEL_BLOCK_FULL: mark,
+        LABEL_BLOCK_HELD: mark.to_string(),
     })
 }
 
@@ -116,13 +115,13 @@ mod tests {
     }
 
     fn steps(change: Change) -> Value {
-        let mut steps = serde_json::to_value(patch(&id(), &[change], None)).unwrap();
+        let mut steps = serde_json::to_value(patch(&id(), &[change], Mark::default())).unwrap();
         let all = steps.as_array_mut().unwrap();
         let ends = all.split_off(all.len() - 2);
         let value = json!({
             "ipam.spidernet.io/block-pool": "p",
             "ipam.spidernet.io/block-neighbourhood": "0a061000",
-            "ipam.spidernet.io/block-full": "",
+            "ipam.spidernet.io/block-held": "0000",
         });
         let labels = json!({"op": "add", "path": "/metadata/labels", "value": value});
         assert_eq!(ends, [labels, json!({"op": "add", "path": "/metadata/managedFields", "value": [{}]})]);
@@ -173,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_mark_is_written_in_the_same_patch() {
-        let steps = patch(&id(), &[], Some(&FullMark("f00".to_owned())));
-        assert!(matches!(&steps[0], Step::Add { value, .. } if value[LABEL_BLOCK_FULL] == "f00"), "{steps:?}");
+        let steps = patch(&id(), &[], "f00f".parse().unwrap());
+        assert!(matches!(&steps[0], Step::Add { value, .. } if value[LABEL_BLOCK_HELD] == "f00f"), "{steps:?}");
     }
 }

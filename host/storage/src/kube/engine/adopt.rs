@@ -14,7 +14,7 @@ use spiderpool_ip::Block;
 use super::retry::{self, Chance};
 use super::shared::{bounded, retried};
 use crate::LedgerError;
-use crate::kube::{BlockId, BlockStore, Change, ChangeError, RecordedEndpoint, StoreError, StoredBlock};
+use crate::kube::{BlockId, BlockStore, Change, ChangeError, Mark, RecordedEndpoint, StoreError, StoredBlock};
 
 /// What one endpoint says about one address.
 pub(super) struct Claim {
@@ -56,7 +56,7 @@ async fn made(store: &dyn BlockStore, chance: &Chance, id: &BlockId) -> Result<O
     let what = format!("make the block {id}");
     let created = retried(chance, &what, || {
         Box::pin(async move {
-            match store.create(id, "", &BTreeMap::new(), None).await {
+            match store.create(id, "", &BTreeMap::new()).await {
                 Ok(stored) => Ok(Some(stored)),
                 Err(StoreError::Exists(_)) => store.get(id).await,
                 Err(StoreError::Gone(_)) => Ok(None),
@@ -87,8 +87,9 @@ async fn complete(
             return Ok(stored);
         }
         let changes: Vec<Change> = changes.into_values().collect();
+        let mark = Mark::of(&stored.spec).after(id.block, &changes);
         tracing::info!(block = %id, addresses = changes.len(), "taking over what Spiderpool gave to pods of this node");
-        match bounded(store.change(id, &changes, stored.full.clone())).await {
+        match bounded(store.change(id, &changes, mark)).await {
             Ok(changed) => return Ok(changed),
             Err(ChangeError::Store(error)) if !retry::passing(&error) || attempt == ATTEMPTS => {
                 return Err(retry::failed(format!("take over addresses of {id}"), &error).into());

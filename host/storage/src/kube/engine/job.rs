@@ -230,6 +230,11 @@ impl Job {
 }
 
 impl Take {
+    /// Whether any address that is free will do.
+    pub(super) fn is_open(&self) -> bool {
+        self.explain.is_none() && !self.pinned && !matches!(self.pick, Pick::Exactly(_))
+    }
+
     /// As [`Job::look`]; the second is what is to be done instead.
     fn look(
         &mut self,

@@ -251,9 +251,11 @@ impl Memory {
         known.iter().map(|known| pod_ref(known)).collect()
     }
 
-    /// Keeps the pictures that are still right by a list of all blocks, or of those `near` one, that was begun then.
-    pub(super) fn see_marks(&mut self, pool: &str, near: Option<Block>, marks: Vec<BlockMark>, begun: Instant) {
+    /// Keeps the pictures that are still right by a list of all blocks, or of those `near` one, that was begun then. Whether
+    /// there are blocks that nobody knew of.
+    pub(super) fn see_marks(&mut self, pool: &str, near: Option<Block>, marks: Vec<BlockMark>, begun: Instant) -> bool {
         let pictures = self.pictures(pool);
+        let is_news = marks.iter().any(|(block, ..)| pictures.get(*block).is_none());
         match near {
             // A block that a list of its neighbourhood leaves out may only lack the label.
             Some(_) => pictures.list_some(marks),
@@ -262,6 +264,7 @@ impl Memory {
                 pictures.looked = Some(begun);
             }
         }
+        is_news
     }
 
     fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {

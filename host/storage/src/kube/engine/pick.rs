@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use spiderpool_ip::{Block, Family};
 
 use super::job::Take;
-use super::picture::{Seen, mark, usable};
+use super::picture::{Seen, usable};
 use super::pictures::Pictures;
 use crate::block::Bits;
 use crate::place::{fnv1a, scatter};
@@ -27,6 +27,8 @@ pub(super) struct View<'a> {
     pub(super) pictures: &'a mut Pictures,
     /// What this round takes already.
     pub(super) busy: BTreeMap<Block, Bits>,
+    /// How many addresses this round is still to find.
+    pub(super) wanted: u32,
     pub(super) now: SystemTime,
     pub(super) node: &'a str,
     /// Others took addresses away lately, so many times.
@@ -87,8 +89,15 @@ impl View<'_> {
         let free = match self.pictures.get(block) {
             None => usable,
             Some(Seen::Read(picture)) => picture.free(usable, self.now),
-            Some(Seen::Listed(full)) if *full == Some(mark(usable)) => Bits::default(),
-            Some(Seen::Listed(_)) => return Room::Unread,
+            Some(Seen::Listed(None)) => return Room::Unread,
+            Some(Seen::Listed(Some(mark))) => {
+                let open = usable.minus(mark.held);
+                let free = open.minus(mark.passing);
+                if free.is_empty() && !open.is_empty() {
+                    return Room::Unread;
+                }
+                free
+            }
         };
         let free = free.minus(self.busy.get(&block).copied().unwrap_or_default());
         if free == Bits::default() { Room::None } else { Room::Free(free) }
@@ -122,12 +131,10 @@ impl View<'_> {
     }
 
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
-    /// likes the blocks in an order of its own, first of all those that it made; where in one, depends on how often others
-    /// were faster.
+    /// likes the blocks in an order of its own; where in one, depends on how often others were faster.
     fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
-        let own = self.own.iter().filter(|&&block| matches!(self.room(space, block), Room::Free(_)));
-        let chosen = own.copied().max_by_key(|&block| self.liking(block)).or_else(|| self.elsewhere(space));
-        let Some(block) = chosen else { return Found::Full };
+        let Some(block) = self.begun(space).or_else(|| self.own_or_new(space)) else { return Found::Full };
+        self.wanted = self.wanted.saturating_sub(1);
         match self.room(space, block) {
             Room::Free(bits) => {
                 let losses = self.contended.unwrap_or_default();
@@ -140,14 +147,39 @@ impl View<'_> {
         }
     }
 
-    /// A block that nobody made, as far as this agent knows. Where these are few beside those that others made and that have
-    /// room, all want the few: any of both.
-    fn elsewhere(&mut self, space: &Arc<PoolSpace>) -> Option<Block> {
-        let (lowest, _) = self.lowest_block(space)?;
+    /// A block that this round changes already, so that it costs no further write.
+    fn begun(&self, space: &PoolSpace) -> Option<Block> {
+        self.busy.keys().copied().find(|&block| !self.free(space, block).is_empty())
+    }
+
+    /// Of its own blocks the fullest one that has room for all of the round: a round that is spread over two costs twice as
+    /// much. If none has, a block that nobody made; where these are few, what its own have left comes first.
+    fn own_or_new(&mut self, space: &Arc<PoolSpace>) -> Option<Block> {
+        let own = self.own.iter().map(|&block| (self.free(space, block).count(), block)).filter(|(room, _)| *room > 0);
+        let mut own: Vec<_> = own.map(|(room, block)| (room, self.liking(block), block)).collect();
+        own.sort_unstable();
+        let enough = own.iter().find(|(room, ..)| *room >= self.wanted);
+        if let Some((.., block)) = enough {
+            return Some(*block);
+        }
+        let most = own.last().map(|(.., block)| *block);
+        let (nobodys, others) = self.elsewhere(space);
+        let likes = |blocks: Vec<Block>| blocks.into_iter().max_by_key(|&block| self.liking(block));
+        if nobodys.len() * FEW < others.len() {
+            most.or_else(|| likes([nobodys, others].concat()))
+        } else {
+            likes(nobodys).or(most).or_else(|| likes(others))
+        }
+    }
+
+    /// Blocks that nobody made, as far as this agent knows, and those with room that others made.
+    fn elsewhere(&mut self, space: &Arc<PoolSpace>) -> (Vec<Block>, Vec<Block>) {
         let (mut nobodys, mut others) = (Vec::new(), Vec::new());
-        for block in std::iter::successors(Some(lowest), |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW) {
+        let lowest = self.lowest_block(space).map(|(lowest, _)| lowest);
+        for block in std::iter::successors(lowest, |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW) {
             match self.room(space, block) {
                 Room::None => {}
+                _ if self.own.contains(&block) => {}
                 _ if self.pictures.get(block).is_some() => others.push(block),
                 _ => nobodys.push(block),
             }
@@ -155,11 +187,14 @@ impl View<'_> {
                 break;
             }
         }
-        if nobodys.len() * FEW < others.len() {
-            nobodys.append(&mut others);
+        (nobodys, others)
+    }
+
+    fn free(&self, space: &PoolSpace, block: Block) -> Bits {
+        match self.room(space, block) {
+            Room::Free(bits) => bits,
+            Room::Unread | Room::None => Bits::default(),
         }
-        let candidates = if nobodys.is_empty() { others } else { nobodys };
-        candidates.into_iter().max_by_key(|&block| self.liking(block))
     }
 
     /// How much this node likes a block.
@@ -198,6 +233,8 @@ impl View<'_> {
                 match (self.room(space, block), block.offset(address)) {
                     (Room::Unread, _) => return Found::Read(block),
                     (Room::Free(bits), Some(offset)) if bits.contains(offset) => return Found::Address(address),
+                    // A label may be behind, and that address is all that is asked for.
+                    _ if matches!(self.pictures.get(block), Some(Seen::Listed(_))) => return Found::Read(block),
                     _ => Found::Taken(address),
                 }
             } else {
@@ -248,8 +285,16 @@ mod tests {
         let mut chosen = |busy: &[(Block, u16)]| {
             let busy = busy.iter().map(|&(block, bits)| (block, Bits(bits))).collect();
             let (own, now) = (&BTreeSet::from([own]), SystemTime::UNIX_EPOCH);
-            let mut view =
-                View { pictures: &mut pictures, busy, now, node: "a", contended: Some(1), own, cursor: None };
+            let mut view = View {
+                pictures: &mut pictures,
+                busy,
+                now,
+                wanted: 1,
+                node: "a",
+                contended: Some(1),
+                own,
+                cursor: None,
+            };
             match view.apart(&space) {
                 Found::Address(address) => Block::containing(address),
                 Found::Read(block) => block,
@@ -282,7 +327,7 @@ mod tests {
                 let now = SystemTime::UNIX_EPOCH;
                 let (busy, pictures) = (BTreeMap::new(), &mut pictures);
                 let own = &BTreeSet::new();
-                let mut view = View { pictures, busy, now, node, contended: Some(1), own, cursor: None };
+                let mut view = View { pictures, busy, wanted: 1, now, node, contended: Some(1), own, cursor: None };
                 match view.apart(&space) {
                     Found::Address(address) => Block::containing(address),
                     other => panic!("{other:?}"),

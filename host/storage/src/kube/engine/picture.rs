@@ -10,16 +10,15 @@ use spiderpool_ip::Block;
 use super::entry;
 use crate::PoolSpace;
 use crate::block::Bits;
-use crate::kube::{FullMark, StoredBlock};
-use crate::place::fnv1a;
+use crate::kube::{Mark, StoredBlock};
 
 /// What is known of a block that exists.
 #[derive(Clone, Debug)]
 pub(super) enum Seen {
     /// It was read, or changed by this agent.
     Read(Picture),
-    /// It was listed: there is a version that this agent has not read.
-    Listed(Option<FullMark>),
+    /// It was listed: there is a version that this agent has not read. What its label says, if it has one.
+    Listed(Option<Mark>),
 }
 
 impl Seen {
@@ -27,6 +26,14 @@ impl Seen {
         match self {
             Self::Read(picture) => Some(picture),
             Self::Listed(_) => None,
+        }
+    }
+
+    /// What is held of it, as far as that is known.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Read(picture) => Some(picture.mark()),
+            Self::Listed(mark) => *mark,
         }
     }
 }
@@ -66,6 +73,13 @@ impl Picture {
         })
     }
 
+    /// What its label is to say.
+    pub(super) fn mark(&self) -> Mark {
+        let mut passing = Bits::default();
+        self.ending.keys().chain(self.resting.keys()).for_each(|&offset| passing.set(offset, true));
+        Mark { held: self.lasting(), passing: passing.minus(self.lasting()) }
+    }
+
     /// Which addresses are held now. What was kept long enough is free.
     pub(super) fn held_at(&self, now: SystemTime) -> Bits {
         let kept = self.ending.iter().filter(|(_, there)| entry::end(there).is_some_and(|end| end > now));
@@ -96,16 +110,4 @@ fn offsets<'a>(block: Block, addresses: impl Iterator<Item = &'a IpAddr>) -> imp
 /// The addresses of `block` that the pool may give.
 pub(super) fn usable(space: &PoolSpace, block: Block) -> Bits {
     Bits(space.usable.bits_in_block(block))
-}
-
-/// The mark of a block that has none left for this pool, once `held` are held without an end. Addresses that rest or have
-/// an end count as left: nobody would take the mark off when their time has come.
-pub(super) fn full_mark(space: &PoolSpace, block: Block, held: Bits) -> Option<FullMark> {
-    let usable = usable(space, block);
-    (usable != Bits::default() && usable.minus(held) == Bits::default()).then(|| mark(usable))
-}
-
-/// The mark that says that a block had nothing left of `usable`.
-pub(super) fn mark(usable: Bits) -> FullMark {
-    FullMark(format!("{:016x}", fnv1a(&usable.0.to_le_bytes())))
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use spiderpool_ip::Block;
 use tokio::time::Instant;
 
-use super::picture::{Picture, Seen, mark, usable};
+use super::picture::{Picture, Seen, usable};
 use crate::block::Bits;
 use crate::kube::BlockMark;
 use crate::{PoolSpace, Usage};
@@ -85,9 +85,9 @@ impl Pictures {
     /// Which blocks exist, with their versions: pictures that are still right are kept.
     pub(super) fn list(&mut self, marks: Vec<BlockMark>) {
         let mut before = std::mem::take(&mut self.seen);
-        let seen = |(block, version, full)| match before.remove(&block) {
+        let seen = |(block, version, mark)| match before.remove(&block) {
             Some(Seen::Read(picture)) if picture.version == version => (block, Seen::Read(picture)),
-            _ => (block, Seen::Listed(full)),
+            _ => (block, Seen::Listed(mark)),
         };
         self.seen = marks.into_iter().map(seen).collect();
         self.passing = self.read().filter(|(_, picture)| picture.passes()).map(|(block, _)| block).collect();
@@ -96,10 +96,10 @@ impl Pictures {
 
     /// The same of some of the blocks that exist.
     pub(super) fn list_some(&mut self, marks: Vec<BlockMark>) {
-        for (block, version, full) in marks {
+        for (block, version, mark) in marks {
             let is_right = self.get(block).and_then(Seen::picture).is_some_and(|picture| picture.version == version);
             if !is_right {
-                self.insert(block, Seen::Listed(full));
+                self.insert(block, Seen::Listed(mark));
             }
         }
     }
@@ -149,8 +149,8 @@ impl Pictures {
 
 impl Tally {
     fn held(&self, block: Block, seen: Option<&Seen>) -> u64 {
-        let picture = seen.and_then(Seen::picture);
-        picture.map_or(0, |picture| picture.lasting().and(usable(&self.space, block)).count().into())
+        let mark = seen.and_then(Seen::mark).unwrap_or_default();
+        mark.held.and(usable(&self.space, block)).count().into()
     }
 
     fn reopen(&mut self, block: Block, seen: Option<&Seen>) {
@@ -163,12 +163,8 @@ impl Tally {
 
 /// Whether only somebody who gives an address back can make room in the block.
 fn is_closed(space: &PoolSpace, block: Block, seen: Option<&Seen>) -> bool {
-    let usable = usable(space, block);
-    match seen {
-        None => false,
-        Some(Seen::Read(picture)) => usable.minus(picture.lasting()) == Bits::default(),
-        Some(Seen::Listed(full)) => *full == Some(mark(usable)),
-    }
+    let mark = seen.and_then(Seen::mark);
+    mark.is_some_and(|mark| usable(space, block).minus(mark.held).is_empty())
 }
 
 #[cfg(test)]
@@ -180,13 +176,14 @@ mod tests {
     use spiderpool_ip::{Family, IpSet};
 
     use super::*;
+    use crate::kube::Mark;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     #[derive(Clone, Debug)]
     enum Change {
         Read(usize, u16, u16, u16),
-        List(usize, bool),
+        List(usize, Option<u16>),
         Remove(usize),
         ListAll,
         ListSome(usize),
@@ -196,7 +193,7 @@ mod tests {
         let bits = || prop_oneof![Just(0), Just(u16::MAX), any::<u16>()];
         let change = prop_oneof![
             8 => (0..8usize, bits(), bits(), bits()).prop_map(|(n, held, ending, rests)| Change::Read(n, held, ending, rests)),
-            2 => (0..8usize, any::<bool>()).prop_map(|(n, full)| Change::List(n, full)),
+            2 => (0..8usize, proptest::option::of(bits())).prop_map(|(n, held)| Change::List(n, held)),
             2 => (0..8usize).prop_map(Change::Remove),
             1 => Just(Change::ListAll),
             1 => (0..8usize).prop_map(Change::ListSome),
@@ -230,9 +227,9 @@ mod tests {
                     Change::Read(n, held, ending, rests) => {
                         kept.insert(block(n), Seen::Read(picture(held, ending & !held, rests)));
                     }
-                    Change::List(n, full) => {
-                        let bits = self::usable(&space, block(n));
-                        kept.insert(block(n), Seen::Listed(full.then(|| mark(bits))));
+                    Change::List(n, held) => {
+                        let mark = held.map(|held| Mark { held: Bits(held), ..Mark::default() });
+                        kept.insert(block(n), Seen::Listed(mark));
                     }
                     Change::Remove(n) => kept.remove(block(n)),
                     Change::ListAll => {

@@ -12,9 +12,8 @@ use super::Spaces;
 use super::entry;
 use super::job::{Job, Outcome, Work};
 use super::pick::{Found, View};
-use super::picture::{Seen, full_mark};
-use crate::block::Bits;
-use crate::kube::{Change, FullMark};
+use super::picture::Seen;
+use crate::kube::{Change, Mark};
 use crate::{PoolSpace, Why};
 
 /// How many blocks are read one by one before the whole pool is listed instead.
@@ -27,9 +26,10 @@ pub(super) struct Batch {
     /// Whose they are: places in the list of jobs.
     pub(super) jobs: Vec<usize>,
     pub(super) addresses: BTreeSet<IpAddr>,
-    /// The pool by which the mark is judged.
+    /// The pool as its addresses are now, if it is there.
     pub(super) space: Option<Arc<PoolSpace>>,
-    pub(super) full: Option<FullMark>,
+    /// What the block's label is to say then.
+    pub(super) mark: Mark,
     pub(super) alone: bool,
 }
 
@@ -85,11 +85,8 @@ pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> P
     creates.retain(|block| !reads.contains(block));
     for (&block, batch) in batches.iter_mut() {
         batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
-        let held = match view.pictures.get(block) {
-            Some(Seen::Read(picture)) => held_after(picture.lasting(), block, &batch.changes),
-            _ => Bits::default(),
-        };
-        batch.full = batch.space.as_ref().and_then(|space| full_mark(space, block, held));
+        let mark = view.pictures.get(block).and_then(Seen::mark).unwrap_or_default();
+        batch.mark = mark.after(block, &batch.changes);
     }
     plan
 }
@@ -180,7 +177,10 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
             return;
         }
     };
-    if matches!((&job.work, seen), (Work::Take(_), Some(Seen::Listed(_)))) {
+    if matches!(job.work, Work::Take(_))
+        && let Some(Seen::Listed(mark)) = seen
+        && mark.is_none_or(|mark| mark.held.or(mark.passing).contains(offset))
+    {
         plan.reads.insert(block);
         return;
     }
@@ -217,19 +217,4 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         batch.changes.push(Change::Wake { address, from: rest.clone() });
     }
     batch.changes.push(change);
-}
-
-fn held_after(mut held: Bits, block: Block, changes: &[Change]) -> Bits {
-    for change in changes {
-        let (address, member) = match change {
-            Change::Take { address, .. } => (address, true),
-            Change::Move { address, to, .. } => (address, to.until.is_none()),
-            Change::Free { address, .. } | Change::Rest { address, .. } => (address, false),
-            Change::Wake { .. } => continue,
-        };
-        if let Some(offset) = block.offset(*address) {
-            held.set(offset, member);
-        }
-    }
-    held
 }

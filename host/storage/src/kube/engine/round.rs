@@ -13,13 +13,13 @@ use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
 use super::pick::{SPREAD, View};
-use super::picture::{Picture, Seen, full_mark};
+use super::picture::{Seen, usable};
 use super::plan::{Batch, Known, Plan, plan};
 use super::retry::{self, LANDING};
 use super::shared::bounded;
 use super::writer::Writer;
 use crate::block::Bits;
-use crate::kube::{BlockId, ChangeError, FullMark, StoreError, StoredBlock};
+use crate::kube::{BlockId, ChangeError, Mark, StoreError, StoredBlock};
 use crate::{BoxFuture, PoolSpace, Why};
 
 /// How many blocks are read or changed at once.
@@ -30,12 +30,18 @@ const APART: Duration = Duration::from_secs(5);
 /// and for this many more, since the list costs the API server in proportion.
 const LOOK: Duration = Duration::from_millis(1);
 const LOOK_LEAST: u32 = 20;
+/// How old what is known of a neighbourhood may be for making a block in it. Whoever comes later would find others there.
+const CURRENT: Duration = Duration::from_secs(2);
+/// So many that want an address at once rarely come to one node alone: it goes its own way before it meets the others. When
+/// others were there since it last looked, fewer will do.
+const MANY: usize = Block::SIZE as usize / 2;
+const SEVERAL: usize = MANY / 2;
 /// How often a mark is put right after one change: a try fails only if another writer was in between.
 const REPAIRS: u8 = 3;
 
 /// A mark to be put right.
 pub(super) struct Repair {
-    full: Option<FullMark>,
+    mark: Mark,
     space: Arc<PoolSpace>,
     tries: u8,
 }
@@ -59,7 +65,7 @@ impl Writer {
             self.list_marks(None).await
         } else if plan.list {
             self.list_blocks().await
-        } else if let Some(near) = self.worth_a_look.pop_first().filter(|_| takes) {
+        } else if let Some(near) = self.worth_a_look.pop_first().filter(|_| takes).or_else(|| self.unseen(&plan)) {
             self.list_marks(Some(near)).await
         } else {
             self.calls(plan).await
@@ -69,19 +75,20 @@ impl Writer {
     }
 
     fn plan(&mut self) -> Plan {
-        let contended = self.apart_until.filter(|&until| Instant::now() < until).map(|_| self.losses);
+        let wanted = self.jobs.iter().filter(|job| matches!(&job.work, Work::Take(take) if take.is_open())).count();
+        let apart = wanted >= MANY || self.apart_until.is_some_and(|until| Instant::now() < until);
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
-        let is_open = |block: &Block| {
-            pictures.get(*block).and_then(Seen::picture).is_some_and(|seen| seen.held != Bits(u16::MAX))
-        };
+        let is_open =
+            |block: &Block| pictures.get(*block).and_then(Seen::mark).is_some_and(|mark| mark.held != Bits(u16::MAX));
         self.own.retain(is_open);
         let view = View {
             pictures,
             busy: BTreeMap::new(),
             now: (self.shared.config.clock)(),
             node: &self.shared.config.node,
-            contended,
+            wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
+            contended: apart.then_some(self.losses),
             own: &self.own,
             cursor: None,
         };
@@ -97,7 +104,10 @@ impl Writer {
         let begun = Instant::now();
         match bounded(self.shared.config.blocks.marks(&self.pool, near)).await {
             Ok(marks) => {
-                self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
+                let is_news = self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
+                if is_news && self.jobs.len() + self.waiting.len() >= SEVERAL {
+                    self.apart_until = Some(Instant::now() + APART);
+                }
                 match near {
                     Some(near) => drop(self.looked_near.insert(near, begun)),
                     None => self.looked = Some(begun),
@@ -126,7 +136,7 @@ impl Writer {
         let mut tries = BTreeMap::new();
         for (block, repair) in repairs {
             if !plan.reads.contains(&block) && !batches.contains_key(&block) {
-                let batch = Batch { full: repair.full, space: Some(repair.space), ..Batch::default() };
+                let batch = Batch { mark: repair.mark, space: Some(repair.space), ..Batch::default() };
                 batches.insert(block, batch);
                 tries.insert(block, repair.tries);
             }
@@ -141,14 +151,14 @@ impl Writer {
             let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
             calls.push(Box::pin(async move {
                 let owner = batch.space.as_ref().map(|space| space.uid.as_str()).unwrap_or_default();
-                let created = bounded(store.create(&id, owner, &batch.takes(), batch.full.clone())).await;
+                let created = bounded(store.create(&id, owner, &batch.takes())).await;
                 (block, Reply::Created(batch, created))
             }));
         }
         for (block, batch) in batches {
             let (id, tries) = (id(block), tries.get(&block).copied().unwrap_or_default());
             calls.push(Box::pin(async move {
-                let changed = bounded(store.change(&id, &batch.changes, batch.full.clone())).await;
+                let changed = bounded(store.change(&id, &batch.changes, batch.mark)).await;
                 (block, Reply::Changed(batch, tries, changed))
             }));
         }
@@ -238,9 +248,9 @@ impl Writer {
 
     /// Whether somebody wants an address of a block that has none.
     fn is_full(&self, stored: &StoredBlock) -> bool {
-        let held = Picture::of(stored).lasting();
+        let held = Mark::of(&stored.spec).held;
         self.jobs.iter().filter(|job| !job.ended).any(|job| match &job.work {
-            Work::Take(take) => full_mark(&take.space, stored.spec.block, held).is_some(),
+            Work::Take(take) => usable(&take.space, stored.spec.block).minus(held).is_empty(),
             _ => false,
         })
     }
@@ -251,6 +261,13 @@ impl Writer {
         let mut memory = self.shared.memory.lock();
         let free = batch.space.as_ref().map(|space| memory.usage(space, now).free);
         free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
+    }
+
+    /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block.
+    fn unseen(&self, plan: &Plan) -> Option<Block> {
+        let around = plan.creates.iter().map(|block| *block.neighbourhood().start());
+        let looked = |first: &Block| self.looked.max(self.looked_near.get(first).copied());
+        around.into_iter().find(|first| looked(first).is_none_or(|looked| looked.elapsed() >= CURRENT))
     }
 
     /// Has the blocks around one listed, which tells how far others have come, unless that was done lately.
@@ -264,11 +281,16 @@ impl Writer {
         }
     }
 
+    /// Has a label put right that keeps others away from room, or sends them where there is none: another writer was at work
+    /// there, too.
     fn mend_mark(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {
         let Some(space) = &batch.space else { return };
-        let full = full_mark(space, stored.spec.block, Picture::of(stored).lasting());
-        if full != batch.full && tries < REPAIRS {
-            let repair = Repair { full, space: Arc::clone(space), tries: tries + 1 };
+        let (said, mark) = (stored.mark.unwrap_or_default(), Mark::of(&stored.spec));
+        let usable = usable(space, stored.spec.block);
+        let hides_room = !usable.and(said.held).minus(mark.held).is_empty();
+        let promises_room = usable.minus(mark.held).is_empty() && !usable.minus(said.held).is_empty();
+        if (hides_room || promises_room) && tries < REPAIRS {
+            let repair = Repair { mark, space: Arc::clone(space), tries: tries + 1 };
             self.repairs.insert(stored.spec.block, repair);
         }
     }
@@ -379,7 +401,7 @@ impl Writer {
             allocations: BTreeMap::new(),
             quarantine: BTreeMap::new(),
         };
-        self.read(&StoredBlock { version: String::new(), spec, full: None });
+        self.read(&StoredBlock { version: String::new(), spec, mark: None });
         let surprised = self.shared.memory.lock().unsee(&self.pool, block);
         self.shared.recorder.note(&surprised);
     }

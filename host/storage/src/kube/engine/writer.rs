@@ -36,7 +36,7 @@ const SLOWEST: u32 = 3;
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) pool: String,
-    waiting: mpsc::Receiver<Job>,
+    pub(super) waiting: mpsc::Receiver<Job>,
     pub(super) jobs: Vec<Job>,
     /// When the latest list of all blocks was begun; none: there was none since the ledger was opened.
     pub(super) looked: Option<Instant>,

@@ -1,0 +1,102 @@
+//! What agents make of each other's labels, and how they keep out of each other's way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use spiderpool_ip::{Block, Family, IpSet};
+use spiderpool_storage::kube::{KubeLedger, Mark};
+use spiderpool_storage::{Ledger as _, Pick, PoolSpace, Release};
+
+use crate::cluster::Cluster;
+use crate::promises::{agent_of, ask_of, test};
+
+/// Sixteen blocks.
+fn space() -> Arc<PoolSpace> {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.255"]).unwrap();
+    Arc::new(PoolSpace::new("p4", "10.6.0.0/16".parse().unwrap(), usable))
+}
+
+fn cluster(seed: u64) -> Cluster {
+    let cluster = Cluster::new(seed, BTreeMap::from([("p4".to_owned(), (0..=255).map(at).collect())]));
+    cluster.0.lock().faults = 0;
+    cluster
+}
+
+async fn add(agent: &KubeLedger, uid: &str) -> IpAddr {
+    agent.reserve(ask_of(&space(), uid, uid, &[], Pick::Lowest)).await.unwrap().leases[0].address
+}
+
+async fn del(agent: &KubeLedger, uid: &str) {
+    agent.release(Release { uid: uid.to_owned(), ..Release::default() }).await.unwrap();
+}
+
+fn at(last: u8) -> IpAddr {
+    IpAddr::from([10, 6, 0, last])
+}
+
+#[test]
+fn where_there_is_room_is_known_by_one_list_of_labels() {
+    test(async {
+        let cluster = cluster(1);
+        let (one, other) =
+            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        for (uid, address) in [("a", 0), ("b", 1)] {
+            assert_eq!(add(&one, uid).await, at(address));
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        let before = cluster.0.lock().calls;
+        assert_eq!(add(&other, "c").await, at(2), "the lowest that is free, in a block that it has never read");
+        assert_eq!(cluster.0.lock().calls - before, 2, "a list and a change");
+    });
+}
+
+#[test]
+fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
+    test(async {
+        let cluster = cluster(1);
+        let (one, other) =
+            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        add(&one, "a").await;
+        cluster.0.lock().blocks.values_mut().for_each(|stored| stored.mark = Some(Mark::default()));
+        assert_eq!(add(&other, "b").await, at(1));
+    });
+}
+
+#[test]
+fn no_label_hides_an_address_that_was_given_back_while_another_was_taken() {
+    for seed in 0..20 {
+        test(async {
+            let cluster = cluster(seed);
+            let (one, other) =
+                (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+            add(&one, "a").await;
+            add(&other, "b").await;
+            futures::join!(del(&one, "a"), add(&other, "c"));
+            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+            for stored in cluster.0.lock().blocks.values() {
+                let hidden = stored.mark.unwrap().held.minus(Mark::of(&stored.spec).held);
+                assert!(hidden.is_empty(), "seed {seed}: {stored:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn where_many_come_at_once_every_node_has_a_block_of_its_own_from_the_first() {
+    test(async {
+        let cluster = cluster(1);
+        let nodes = ["node1", "node2", "node3"];
+        let agents = join_all(nodes.iter().zip(1..).map(|(node, run)| agent_of(&cluster, node, run, space()))).await;
+        let before = cluster.0.lock().calls;
+        let pods = agents.iter().zip(nodes).flat_map(|(agent, node)| (0..10).map(move |pod| (agent, node, pod)));
+        let adds = pods.map(|(agent, node, pod)| async move { (node, add(agent, &format!("{node}-{pod}")).await) });
+        let mut blocks: BTreeMap<&str, BTreeSet<Block>> = BTreeMap::new();
+        for (node, address) in join_all(adds).await {
+            blocks.entry(node).or_default().insert(Block::containing(address));
+        }
+        assert_eq!(cluster.0.lock().calls - before, 6, "each agent looks once, and writes once");
+        assert!(blocks.values().all(|blocks| blocks.len() == 1), "{blocks:?}");
+    });
+}
