@@ -56,6 +56,12 @@ impl Storm {
         self.begin("ADD", self.pods.clone(), patience)
     }
 
+    /// Begins a STATUS in place of every ADD: the same plugins, and agents that are asked nothing about the ledger.
+    #[must_use]
+    pub fn statuses(&self) -> Running {
+        self.begin("STATUS", self.pods.clone(), Duration::ZERO)
+    }
+
     /// Has all pods deleted, and begins a DEL for every one that was answered. One that fails is made again for as long as
     /// `patience`.
     ///
