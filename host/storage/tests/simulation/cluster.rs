@@ -30,6 +30,12 @@ pub(crate) struct State {
     pub(crate) full_at: BTreeMap<BlockId, SystemTime>,
     /// What runs of an agent asked for without learning the outcome: run, pool or name, UID.
     pub(crate) doubtful: BTreeSet<(u64, String, String)>,
+    /// After which version an address was first asked for, for a UID.
+    asked: BTreeMap<(IpAddr, String), u64>,
+    /// Who had an address last, and with which version that ended.
+    left: BTreeMap<IpAddr, (String, u64)>,
+    /// What somebody else had between the question and its late answer: nobody can have waited for it.
+    pub(crate) overtaken: BTreeSet<(IpAddr, String)>,
     /// Sandboxes from which something was to be freed: no runtime asks for one of these again.
     pub(crate) freed: BTreeSet<String>,
     pub(crate) trace: String,
@@ -75,6 +81,9 @@ impl Cluster {
             pods: BTreeMap::new(),
             full_at: BTreeMap::new(),
             doubtful: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            left: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             freed: BTreeSet::new(),
             trace: String::new(),
             usable,
@@ -156,6 +165,21 @@ impl State {
         }
     }
 
+    fn ask(&mut self, whose: &str, uid: &str) {
+        if let Ok(address) = whose.parse() {
+            self.asked.entry((address, uid.to_owned())).or_insert(self.versions);
+        }
+    }
+
+    fn take(&mut self, address: IpAddr, uid: &str) {
+        let whose = (address, uid.to_owned());
+        let asked = self.asked.get(&whose);
+        let other = self.left.get(&address).filter(|(other, _)| other != uid);
+        if other.is_some_and(|(_, version)| asked.is_some_and(|asked| version > asked)) {
+            self.overtaken.insert(whose);
+        }
+    }
+
     fn create(
         &mut self,
         id: &BlockId,
@@ -165,6 +189,7 @@ impl State {
             return Err(StoreError::Exists(id.to_string()));
         }
         self.versions += 1;
+        allocations.iter().for_each(|(&address, to)| self.take(address, &to.pod_uid));
         let quarantine = BTreeMap::new();
         let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
         let mark = Some(Mark::of(&spec));
@@ -185,6 +210,15 @@ impl State {
         if stored != *before {
             self.versions += 1;
             stored.version = self.versions.to_string();
+        }
+        for change in changes {
+            match change {
+                Change::Take { address, to } => self.take(*address, &to.pod_uid),
+                Change::Free { address, from } | Change::Rest { address, from: Some(from), .. } => {
+                    self.left.insert(*address, (from.pod_uid.clone(), self.versions));
+                }
+                Change::Move { .. } | Change::Rest { .. } | Change::Wake { .. } => {}
+            }
         }
         self.blocks.insert(id.clone(), stored.clone());
         self.check();
@@ -262,8 +296,10 @@ impl Link {
                 (state.fate(writes), state.delay(), state.delay(), late)
             };
             for (whose, uid) in doubts {
+                let mut state = cluster.0.lock();
+                state.ask(&whose, &uid);
                 // Learned only if the reply comes; whoever crashes does not wait for it.
-                cluster.0.lock().doubtful.insert((run, whose, uid));
+                state.doubtful.insert((run, whose, uid));
             }
             let unknown = || E::from(StoreError::Unknown("the connection was lost".to_owned()));
             let landing = match fate {

@@ -79,7 +79,7 @@ impl View<'_> {
 
     /// The blocks of the pool that exist and were not read since they were changed.
     pub(super) fn unread(&self, space: &PoolSpace) -> Vec<Block> {
-        let listed = self.pictures.iter().filter(|(_, seen)| matches!(seen, Seen::Listed(_)));
+        let listed = self.pictures.iter().filter(|(_, seen)| matches!(seen, Seen::Listed { .. }));
         let listed = listed.map(|(block, _)| block).filter(|block| block.family() == space.usable.family());
         listed.filter(|&block| usable(space, block) != Bits::default()).collect()
     }
@@ -89,8 +89,8 @@ impl View<'_> {
         let free = match self.pictures.get(block) {
             None => usable,
             Some(Seen::Read(picture)) => picture.free(usable, self.now),
-            Some(Seen::Listed(None)) => return Room::Unread,
-            Some(Seen::Listed(Some(mark))) => {
+            Some(Seen::Listed { mark: None, .. }) => return Room::Unread,
+            Some(Seen::Listed { mark: Some(mark), .. }) => {
                 let open = usable.minus(mark.held);
                 let free = open.minus(mark.passing);
                 if free.is_empty() && !open.is_empty() {
@@ -234,7 +234,7 @@ impl View<'_> {
                     (Room::Unread, _) => return Found::Read(block),
                     (Room::Free(bits), Some(offset)) if bits.contains(offset) => return Found::Address(address),
                     // A label may be behind, and that address is all that is asked for.
-                    _ if matches!(self.pictures.get(block), Some(Seen::Listed(_))) => return Found::Read(block),
+                    _ if matches!(self.pictures.get(block), Some(Seen::Listed { .. })) => return Found::Read(block),
                     _ => Found::Taken(address),
                 }
             } else {

@@ -17,15 +17,19 @@ use crate::kube::{Mark, StoredBlock};
 pub(super) enum Seen {
     /// It was read, or changed by this agent.
     Read(Picture),
-    /// It was listed: there is a version that this agent has not read. What its label says, if it has one.
-    Listed(Option<Mark>),
+    /// It was listed: there is a version that this agent has not read.
+    Listed {
+        version: String,
+        /// What its label says; none: it has no such label, or one that was found wrong.
+        mark: Option<Mark>,
+    },
 }
 
 impl Seen {
     pub(super) fn picture(&self) -> Option<&Picture> {
         match self {
             Self::Read(picture) => Some(picture),
-            Self::Listed(_) => None,
+            Self::Listed { .. } => None,
         }
     }
 
@@ -33,8 +37,26 @@ impl Seen {
     pub(super) fn mark(&self) -> Option<Mark> {
         match self {
             Self::Read(picture) => Some(picture.mark()),
-            Self::Listed(mark) => *mark,
+            Self::Listed { mark, .. } => *mark,
         }
+    }
+
+    /// Empty: of a block that somebody made, and that is all that is known of it.
+    fn version(&self) -> &str {
+        match self {
+            Self::Read(picture) => &picture.version,
+            Self::Listed { version, .. } => version,
+        }
+    }
+
+    /// What is known of it once it is listed with that version and that label.
+    pub(super) fn listed(self, version: String, mark: Option<Mark>) -> Self {
+        if self.version() == version { self } else { Self::Listed { version, mark } }
+    }
+
+    /// The same, should it have turned out wrong: only another version says more.
+    pub(super) fn doubted(&self) -> Self {
+        Self::Listed { version: self.version().to_owned(), mark: None }
     }
 }
 

@@ -69,7 +69,14 @@ impl Pictures {
     /// The block exists, whatever is in it.
     pub(super) fn meet(&mut self, block: Block) {
         if self.get(block).is_none() {
-            self.insert(block, Seen::Listed(None));
+            self.insert(block, Seen::Listed { version: String::new(), mark: None });
+        }
+    }
+
+    /// What is known of the block is wrong.
+    pub(super) fn doubt(&mut self, block: Block) {
+        if let Some(doubted) = self.get(block).map(Seen::doubted) {
+            self.insert(block, doubted);
         }
     }
 
@@ -86,8 +93,8 @@ impl Pictures {
     pub(super) fn list(&mut self, marks: Vec<BlockMark>) {
         let mut before = std::mem::take(&mut self.seen);
         let seen = |(block, version, mark)| match before.remove(&block) {
-            Some(Seen::Read(picture)) if picture.version == version => (block, Seen::Read(picture)),
-            _ => (block, Seen::Listed(mark)),
+            Some(seen) => (block, seen.listed(version, mark)),
+            None => (block, Seen::Listed { version, mark }),
         };
         self.seen = marks.into_iter().map(seen).collect();
         self.passing = self.read().filter(|(_, picture)| picture.passes()).map(|(block, _)| block).collect();
@@ -97,10 +104,11 @@ impl Pictures {
     /// The same of some of the blocks that exist.
     pub(super) fn list_some(&mut self, marks: Vec<BlockMark>) {
         for (block, version, mark) in marks {
-            let is_right = self.get(block).and_then(Seen::picture).is_some_and(|picture| picture.version == version);
-            if !is_right {
-                self.insert(block, Seen::Listed(mark));
-            }
+            let seen = match self.get(block).cloned() {
+                Some(seen) => seen.listed(version, mark),
+                None => Seen::Listed { version, mark },
+            };
+            self.insert(block, seen);
         }
     }
 
@@ -187,6 +195,7 @@ mod tests {
         Remove(usize),
         ListAll,
         ListSome(usize),
+        Doubt(usize),
     }
 
     fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -197,6 +206,7 @@ mod tests {
             2 => (0..8usize).prop_map(Change::Remove),
             1 => Just(Change::ListAll),
             1 => (0..8usize).prop_map(Change::ListSome),
+            1 => (0..8usize).prop_map(Change::Doubt),
         ];
         proptest::collection::vec(change, 1..40)
     }
@@ -229,16 +239,18 @@ mod tests {
                     }
                     Change::List(n, held) => {
                         let mark = held.map(|held| Mark { held: Bits(held), ..Mark::default() });
-                        kept.insert(block(n), Seen::Listed(mark));
+                        kept.insert(block(n), Seen::Listed { version: "listed".to_owned(), mark });
                     }
                     Change::Remove(n) => kept.remove(block(n)),
+                    Change::Doubt(n) => kept.doubt(block(n)),
                     Change::ListAll => {
                         let marks = kept.iter().map(|(block, _)| (block, String::new(), None)).collect();
                         kept.list(marks);
                     }
                     Change::ListSome(n) => {
                         kept.list_some(vec![(block(n), "new".to_owned(), None)]);
-                        prop_assert!(matches!(kept.get(block(n)), Some(Seen::Listed(None))));
+                        let unread = matches!(kept.get(block(n)), Some(Seen::Listed { mark: None, .. }));
+                        prop_assert!(unread);
                     }
                 }
                 let mut counted = Pictures::default();

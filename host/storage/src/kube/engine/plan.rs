@@ -165,7 +165,7 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
     let seen = view.pictures.get(block);
     let (ending, resting) = match seen {
         Some(Seen::Read(picture)) => (picture.ending.get(&offset), picture.resting.get(&offset)),
-        Some(Seen::Listed(_)) => (None, None),
+        Some(Seen::Listed { .. }) => (None, None),
         None if matches!(job.work, Work::Take(_)) => {
             plan.creates.insert(block);
             (None, None)
@@ -178,7 +178,7 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         }
     };
     if matches!(job.work, Work::Take(_))
-        && let Some(Seen::Listed(mark)) = seen
+        && let Some(Seen::Listed { mark, .. }) = seen
         && mark.is_none_or(|mark| mark.held.or(mark.passing).contains(offset))
     {
         plan.reads.insert(block);

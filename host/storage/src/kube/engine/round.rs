@@ -13,7 +13,7 @@ use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
 use super::pick::{SPREAD, View};
-use super::picture::{Seen, usable};
+use super::picture::usable;
 use super::plan::{Batch, Known, Plan, plan};
 use super::retry::{self, LANDING};
 use super::shared::bounded;
@@ -79,8 +79,9 @@ impl Writer {
         let apart = wanted >= MANY || self.apart_until.is_some_and(|until| Instant::now() < until);
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
-        let is_open =
-            |block: &Block| pictures.get(*block).and_then(Seen::mark).is_some_and(|mark| mark.held != Bits(u16::MAX));
+        let is_open = |block: &Block| {
+            pictures.get(*block).is_some_and(|seen| seen.mark().is_none_or(|mark| mark.held != Bits(u16::MAX)))
+        };
         self.own.retain(is_open);
         let view = View {
             pictures,
@@ -212,7 +213,14 @@ impl Writer {
             }
             Reply::Changed(batch, tries, Ok(stored)) => self.changed(&batch, tries, &stored),
             Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
-                self.stale.insert(block);
+                let elsewhere = |job: &Job| !job.unknown && matches!(&job.work, Work::Take(take) if take.is_open());
+                if batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
+                    // Nobody needs this block more than another: what others have come to in all of them is worth more.
+                    self.shared.memory.lock().pictures(&self.pool).doubt(block);
+                    self.look_again(block);
+                } else {
+                    self.stale.insert(block);
+                }
                 if batch.jobs.iter().any(|&index| matches!(self.jobs[index].work, Work::Take(_))) {
                     self.lost();
                 }
