@@ -66,6 +66,23 @@ fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
 }
 
 #[test]
+fn after_a_lost_address_one_list_tells_of_all_blocks() {
+    test(async {
+        let cluster = cluster(1);
+        let (one, other) =
+            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        add(&one, "a").await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(add(&other, "b").await, at(1));
+        let before = cluster.0.lock().trace.len();
+        add(&one, "c").await;
+        let told = cluster.0.lock().trace[before..].to_owned();
+        assert!(told.contains("not done"), "it wanted what the other had:\n{told}");
+        assert!(told.contains("read marks of p4") && !told.contains("read 10.6.0"), "{told}");
+    });
+}
+
+#[test]
 fn no_label_hides_an_address_that_was_given_back_while_another_was_taken() {
     for seed in 0..20 {
         test(async {
