@@ -62,6 +62,7 @@ mod expiry;
 mod inherit;
 mod job;
 mod memory;
+mod others;
 mod pick;
 mod picture;
 mod pictures;

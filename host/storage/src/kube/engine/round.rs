@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use spiderpool_crd::SpiderIPBlockSpec;
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
-use super::pick::{SPREAD, View};
+use super::pick::View;
 use super::picture::usable;
 use super::plan::{Batch, Known, Plan, plan};
 use super::retry::{self, LANDING};
@@ -24,18 +23,6 @@ use crate::{BoxFuture, PoolSpace, Why};
 
 /// How many blocks are read or changed at once.
 const AT_ONCE: usize = 16;
-/// For how long a writer that lost an address stays away from the lowest ones.
-const APART: Duration = Duration::from_secs(5);
-/// How old a list of blocks must be before a surprise makes it worth asking for another: so much for each block
-/// and for this many more, since the list costs the API server in proportion.
-const LOOK: Duration = Duration::from_millis(1);
-const LOOK_LEAST: u32 = 20;
-/// How old what is known of a neighbourhood may be for making a block in it. Whoever comes later would find others there.
-const CURRENT: Duration = Duration::from_secs(2);
-/// So many that want an address at once rarely come to one node alone: it goes its own way before it meets the others. When
-/// others were there since it last looked, fewer will do.
-const MANY: usize = Block::SIZE as usize / 2;
-const SEVERAL: usize = MANY / 2;
 /// How often a mark is put right after one change: a try fails only if another writer was in between.
 const REPAIRS: u8 = 3;
 
@@ -76,7 +63,7 @@ impl Writer {
 
     fn plan(&mut self) -> Plan {
         let wanted = self.jobs.iter().filter(|job| matches!(&job.work, Work::Take(take) if take.is_open())).count();
-        let apart = wanted >= MANY || self.apart_until.is_some_and(|until| Instant::now() < until);
+        let contended = self.is_contended(wanted).then_some(self.losses);
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
         let is_open = |block: &Block| {
@@ -89,7 +76,7 @@ impl Writer {
             now: (self.shared.config.clock)(),
             node: &self.shared.config.node,
             wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
-            contended: apart.then_some(self.losses),
+            contended,
             own: &self.own,
             cursor: None,
         };
@@ -99,25 +86,6 @@ impl Writer {
     }
 
     // === Calls ===
-
-    /// Of the pool, or of what is near that block.
-    async fn list_marks(&mut self, near: Option<Block>) -> Option<StoreError> {
-        let begun = Instant::now();
-        match bounded(self.shared.config.blocks.marks(&self.pool, near)).await {
-            Ok(marks) => {
-                let is_news = self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
-                if is_news && self.jobs.len() + self.waiting.len() >= SEVERAL {
-                    self.apart_until = Some(Instant::now() + APART);
-                }
-                match near {
-                    Some(near) => drop(self.looked_near.insert(near, begun)),
-                    None => self.looked = Some(begun),
-                }
-                None
-            }
-            Err(error) => self.all_failed(&error),
-        }
-    }
 
     async fn list_blocks(&mut self) -> Option<StoreError> {
         match bounded(self.shared.config.blocks.blocks(&self.pool)).await {
@@ -197,8 +165,7 @@ impl Writer {
                 }
                 // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
                 // again they have made more; where there are many more than anybody made, the next one will do.
-                let again = self.apart_until.is_some_and(|until| Instant::now() < until);
-                if again && !self.is_roomy(&batch) {
+                if self.is_apart() && !self.is_roomy(&batch) {
                     self.look_again(block);
                 }
                 self.lost();
@@ -248,12 +215,6 @@ impl Writer {
         self.mend_mark(batch, tries, stored);
     }
 
-    /// Others are at work in this pool: from now on this writer goes its own ways.
-    fn lost(&mut self) {
-        self.losses += 1;
-        self.apart_until = Some(Instant::now() + APART);
-    }
-
     /// Whether somebody wants an address of a block that has none.
     fn is_full(&self, stored: &StoredBlock) -> bool {
         let held = Mark::of(&stored.spec).held;
@@ -261,32 +222,6 @@ impl Writer {
             Work::Take(take) => usable(&take.space, stored.spec.block).minus(held).is_empty(),
             _ => false,
         })
-    }
-
-    /// Whether there are as many addresses left as writers that meet spread over.
-    fn is_roomy(&self, batch: &Batch) -> bool {
-        let now = (self.shared.config.clock)();
-        let mut memory = self.shared.memory.lock();
-        let free = batch.space.as_ref().map(|space| memory.usage(space, now).free);
-        free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
-    }
-
-    /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block.
-    fn unseen(&self, plan: &Plan) -> Option<Block> {
-        let around = plan.creates.iter().map(|block| *block.neighbourhood().start());
-        let looked = |first: &Block| self.looked.max(self.looked_near.get(first).copied());
-        around.into_iter().find(|first| looked(first).is_none_or(|looked| looked.elapsed() >= CURRENT))
-    }
-
-    /// Has the blocks around one listed, which tells how far others have come, unless that was done lately.
-    fn look_again(&mut self, block: Block) {
-        let first = *block.neighbourhood().start();
-        let blocks = self.shared.memory.lock().pictures(&self.pool).len_near(first);
-        let worth = LOOK * u32::try_from(blocks).unwrap_or(u32::MAX).saturating_add(LOOK_LEAST);
-        let looked = self.looked.max(self.looked_near.get(&first).copied());
-        if looked.is_none_or(|looked| Instant::now() >= looked + worth) {
-            self.worth_a_look.insert(first);
-        }
     }
 
     /// Has a label put right that keeps others away from room, or sends them where there is none: another writer was at work
@@ -442,7 +377,7 @@ impl Writer {
         Some(error.clone())
     }
 
-    fn all_failed(&mut self, error: &StoreError) -> Option<StoreError> {
+    pub(super) fn all_failed(&mut self, error: &StoreError) -> Option<StoreError> {
         (0..self.jobs.len()).for_each(|index| self.fail(index, error, retry::passing(error)));
         Some(error.clone())
     }

@@ -1,0 +1,91 @@
+//! Others who are at work in a pool: how a writer keeps out of their way, and learns how far they have come.
+
+use std::time::Duration;
+
+use spiderpool_ip::Block;
+use tokio::time::Instant;
+
+use super::pick::SPREAD;
+use super::plan::{Batch, Plan};
+use super::shared::bounded;
+use super::writer::Writer;
+use crate::kube::StoreError;
+
+/// For how long a writer that lost an address stays away from the lowest ones.
+const APART: Duration = Duration::from_secs(5);
+/// How old a list of blocks must be before a surprise makes it worth asking for another: so much for each block
+/// and for this many more, since the list costs the API server in proportion.
+const LOOK: Duration = Duration::from_millis(1);
+const LOOK_LEAST: u32 = 20;
+/// How old what is known of a neighbourhood may be for making a block in it. Whoever comes later would find others there.
+const CURRENT: Duration = Duration::from_secs(2);
+/// So many that want an address at once rarely come to one node alone: it goes its own way before it meets the others. When
+/// others were there since it last looked, fewer will do.
+const MANY: usize = Block::SIZE as usize / 2;
+const SEVERAL: usize = MANY / 2;
+
+impl Writer {
+    /// Others are at work in this pool: from now on this writer goes its own ways.
+    pub(super) fn lost(&mut self) {
+        self.losses += 1;
+        self.apart_until = Some(Instant::now() + APART);
+    }
+
+    /// Whether others were met lately.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether a round that is to find so many addresses goes its own ways.
+    pub(super) fn is_contended(&self, wanted: usize) -> bool {
+        wanted >= MANY || self.is_apart()
+    }
+
+    /// Of the pool, or of what is near that block.
+    pub(super) async fn list_marks(&mut self, near: Option<Block>) -> Option<StoreError> {
+        let begun = Instant::now();
+        match bounded(self.shared.config.blocks.marks(&self.pool, near)).await {
+            Ok(marks) => {
+                let is_news = self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
+                if is_news && self.jobs.len() + self.waiting.len() >= SEVERAL {
+                    self.apart_until = Some(Instant::now() + APART);
+                }
+                match near {
+                    Some(near) => drop(self.looked_near.insert(near, begun)),
+                    None => self.looked = Some(begun),
+                }
+                None
+            }
+            Err(error) => self.all_failed(&error),
+        }
+    }
+
+    /// Whether there are as many addresses left as writers that meet spread over.
+    pub(super) fn is_roomy(&self, batch: &Batch) -> bool {
+        let now = (self.shared.config.clock)();
+        let mut memory = self.shared.memory.lock();
+        let free = batch.space.as_ref().map(|space| memory.usage(space, now).free);
+        free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
+    }
+
+    /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block.
+    pub(super) fn unseen(&self, plan: &Plan) -> Option<Block> {
+        let mut around = plan.creates.iter().map(|block| *block.neighbourhood().start());
+        around.find(|first| self.looked_at(first).is_none_or(|looked| looked.elapsed() >= CURRENT))
+    }
+
+    /// Has the blocks around one listed, which tells how far others have come, unless that was done lately.
+    pub(super) fn look_again(&mut self, block: Block) {
+        let first = *block.neighbourhood().start();
+        let blocks = self.shared.memory.lock().pictures(&self.pool).len_near(first);
+        let worth = LOOK * u32::try_from(blocks).unwrap_or(u32::MAX).saturating_add(LOOK_LEAST);
+        if self.looked_at(&first).is_none_or(|looked| Instant::now() >= looked + worth) {
+            self.worth_a_look.insert(first);
+        }
+    }
+
+    /// When what exists in a neighbourhood was listed last, by its first block.
+    fn looked_at(&self, first: &Block) -> Option<Instant> {
+        self.looked.max(self.looked_near.get(first).copied())
+    }
+}
