@@ -49,7 +49,9 @@ fn musl() -> Result<()> {
     }
     let added = step(format_args!("rustup adds {target}, for the plugins"), || rustc::add_std(&target));
     if let Err(error) = added {
-        say(format_args!("  it cannot ({error:#}); the plugins are linked with this machine's C library"));
+        say(format_args!(
+            "  it cannot, and the plugins are linked with this machine's C library; by hand it is: rustup target add {target}\n{error:#}"
+        ));
     }
     Ok(())
 }

@@ -32,7 +32,10 @@ pub(crate) fn musl(rustc: &Path) -> Result<String> {
 
 /// Has rustup add a target's std to the toolchain, in two minutes at most.
 pub(crate) fn add_std(target: &str) -> Result<()> {
-    process::output(Command::new("timeout").args(["120", "rustup", "target", "add", target])).map(drop)
+    // Where rustup fails, its own reason is enough for a person.
+    let mut command = Command::new("timeout");
+    command.args(["120", "rustup", "target", "add", target]).env_remove("RUST_BACKTRACE");
+    process::output(&mut command).map(drop)
 }
 
 /// Whether a std for the target lies where this compiler would look for it: in `sysroot`, or in its own folder.
