@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
 #![expect(clippy::print_stderr, reason = "a failed run says how to repeat it")]
 
+#[path = "simulation/calm.rs"]
+mod calm;
 #[path = "simulation/cluster.rs"]
 mod cluster;
 #[path = "simulation/marks.rs"]

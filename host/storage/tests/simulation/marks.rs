@@ -10,8 +10,8 @@ use spiderpool_ip::{Block, Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, Mark};
 use spiderpool_storage::{Ledger as _, Pick, PoolSpace, Release};
 
+use crate::calm::{agent_of, ask_of, calm, test};
 use crate::cluster::Cluster;
-use crate::promises::{agent_of, ask_of, test};
 
 /// Sixteen blocks.
 fn space() -> Arc<PoolSpace> {
@@ -20,9 +20,20 @@ fn space() -> Arc<PoolSpace> {
 }
 
 fn cluster(seed: u64) -> Cluster {
-    let cluster = Cluster::new(seed, BTreeMap::from([("p4".to_owned(), (0..=255).map(at).collect())]));
-    cluster.0.lock().faults = 0;
-    cluster
+    calm(seed, "p4", (0..=255).map(at).collect())
+}
+
+/// Two agents that have known the pool for a while, and nothing of each other.
+async fn two(cluster: &Cluster) -> (KubeLedger, KubeLedger) {
+    let one = agent_of(cluster, "node1", 1, space()).await;
+    let other = agent_of(cluster, "node2", 2, space()).await;
+    pass().await;
+    (one, other)
+}
+
+/// Until what was seen is worth another look.
+async fn pass() {
+    tokio::time::sleep(Duration::from_secs(10)).await;
 }
 
 async fn add(agent: &KubeLedger, uid: &str) -> IpAddr {
@@ -41,12 +52,11 @@ fn at(last: u8) -> IpAddr {
 fn where_there_is_room_is_known_by_one_list_of_labels() {
     test(async {
         let cluster = cluster(1);
-        let (one, other) =
-            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        let (one, other) = two(&cluster).await;
         for (uid, address) in [("a", 0), ("b", 1)] {
             assert_eq!(add(&one, uid).await, at(address));
         }
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        pass().await;
         let before = cluster.0.lock().calls;
         assert_eq!(add(&other, "c").await, at(2), "the lowest that is free, in a block that it has never read");
         assert_eq!(cluster.0.lock().calls - before, 2, "a list and a change");
@@ -57,11 +67,11 @@ fn where_there_is_room_is_known_by_one_list_of_labels() {
 fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
     test(async {
         let cluster = cluster(1);
-        let (one, other) =
-            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        let (one, other) = two(&cluster).await;
         add(&one, "a").await;
         cluster.0.lock().blocks.values_mut().for_each(|stored| stored.mark = Some(Mark::default()));
         assert_ne!(add(&other, "b").await, at(0));
+        assert!(cluster.0.lock().trace.contains("not done"), "the label was believed");
     });
 }
 
@@ -69,11 +79,10 @@ fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
 fn after_a_lost_address_one_list_tells_of_all_blocks() {
     test(async {
         let cluster = cluster(1);
-        let (one, other) =
-            (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
+        let (one, other) = two(&cluster).await;
         add(&one, "a").await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(add(&other, "b").await, at(1));
+        pass().await;
         let before = cluster.0.lock().trace.len();
         add(&one, "c").await;
         let told = cluster.0.lock().trace[before..].to_owned();
@@ -87,12 +96,10 @@ fn no_label_hides_an_address_that_was_given_back_while_another_was_taken() {
     for seed in 0..20 {
         test(async {
             let cluster = cluster(seed);
-            let (one, other) =
-                (agent_of(&cluster, "node1", 1, space()).await, agent_of(&cluster, "node2", 2, space()).await);
-            add(&one, "a").await;
-            add(&other, "b").await;
+            let (one, other) = two(&cluster).await;
+            assert_eq!((add(&one, "a").await, add(&other, "b").await), (at(0), at(1)));
             futures::join!(del(&one, "a"), add(&other, "c"));
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            pass().await;
             for stored in cluster.0.lock().blocks.values() {
                 let hidden = stored.mark.unwrap().held.minus(Mark::of(&stored.spec).held);
                 assert!(hidden.is_empty(), "seed {seed}: {stored:?}");
@@ -107,7 +114,7 @@ fn where_many_come_at_once_every_node_has_a_block_of_its_own_from_the_first() {
         let cluster = cluster(1);
         let nodes = ["node1", "node2", "node3"];
         let agents = join_all(nodes.iter().zip(1..).map(|(node, run)| agent_of(&cluster, node, run, space()))).await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        pass().await;
         let before = cluster.0.lock().calls;
         let pods = agents.iter().zip(nodes).flat_map(|(agent, node)| (0..10).map(move |pod| (agent, node, pod)));
         let adds = pods.map(|(agent, node, pod)| async move { (node, add(agent, &format!("{node}-{pod}")).await) });

@@ -1,18 +1,16 @@
 //! What chance would rarely show: repairs by hand, and what a refusal costs.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::block::Bits;
-use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
-use spiderpool_storage::{
-    Choice, Endpoint, Holder, Ledger, Owner, Pick, PoolSpace, Release, Reservation, ReserveError, Want,
-};
+use spiderpool_storage::kube::KubeLedger;
+use spiderpool_storage::{Endpoint, Ledger, Pick, PoolSpace, Release, Reservation, ReserveError, Want};
 
-use crate::cluster::{Cluster, Link};
+use crate::calm::{agent_of, ask_of, calm, test};
+use crate::cluster::Cluster;
 
 fn space() -> Arc<PoolSpace> {
     Arc::new(PoolSpace::new(
@@ -24,23 +22,11 @@ fn space() -> Arc<PoolSpace> {
 
 fn cluster() -> Cluster {
     let usable = ["10.6.0.1", "10.6.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-    let cluster = Cluster::new(1, BTreeMap::from([("p4".to_owned(), usable.to_vec())]));
-    cluster.0.lock().faults = 0;
-    cluster
+    calm(1, "p4", usable.to_vec())
 }
 
 async fn agent(cluster: &Cluster, node: &str, run: u64) -> KubeLedger {
     agent_of(cluster, node, run, space()).await
-}
-
-/// An agent that knows that one pool.
-pub(crate) async fn agent_of(cluster: &Cluster, node: &str, run: u64, space: Arc<PoolSpace>) -> KubeLedger {
-    let link = || Link { cluster: cluster.clone(), run };
-    let spaces = Arc::new(move |name: &str| (name == space.name).then(|| Arc::clone(&space)));
-    let mut config = KubeLedgerConfig::new(node.to_owned(), Arc::new(link()), Arc::new(link()), spaces);
-    let clock = cluster.clone();
-    (config.clock, config.seed) = (Arc::new(move || clock.now()), run);
-    KubeLedger::open(config).await.unwrap()
 }
 
 async fn add(agent: &KubeLedger, uid: &str) -> Result<Endpoint, ReserveError> {
@@ -58,26 +44,6 @@ async fn follow(agent: &KubeLedger, pod: &str, uid: &str) -> Result<Endpoint, Re
 
 fn ask(pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
     ask_of(&space(), pod, uid, inherits, pick)
-}
-
-/// One IPv4 address of that pool for `eth0`.
-pub(crate) fn ask_of(space: &Arc<PoolSpace>, pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
-    let want = Want {
-        interface: "eth0".to_owned(),
-        family: Family::V4,
-        network: String::new(),
-        clean_gateway: false,
-        inherits: inherits.iter().map(ToString::to_string).collect(),
-        choices: vec![Choice { space: Arc::clone(space), pick }],
-    };
-    Reservation {
-        holder: Holder { namespace: "ns".to_owned(), pod: pod.to_owned(), uid: uid.to_owned() },
-        node: "any".to_owned(),
-        container: format!("{uid}-s"),
-        owner: Owner::default(),
-        comes_back: false,
-        wants: vec![want],
-    }
 }
 
 fn lives(cluster: &Cluster, pod: &str, uid: &str) {
@@ -99,12 +65,6 @@ async fn recorded(agent: &KubeLedger) {
 
 fn of(uid: &str) -> Release {
     Release { uid: uid.to_owned(), ..Release::default() }
-}
-
-/// Runs it in time that passes as fast as nothing happens.
-pub(crate) fn test(work: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(work);
 }
 
 /// Whether the label says that both addresses are held.

@@ -378,7 +378,7 @@ impl Pod {
                 Ok(endpoint) => {
                     self.served(&endpoint, uid, &sandbox);
                     if !self.failed && self.world.lasting {
-                        self.has_no_more(uid);
+                        self.has_no_more(&endpoint, uid);
                     }
                     assert!(due.is_none_or(|due| due == addresses(&endpoint)), "{uid} did not inherit: {endpoint:?}");
                     return endpoint;
@@ -422,13 +422,14 @@ impl Pod {
 
     /// Whoever does not know what became of a request asks for the same address again, not for another one, unless somebody
     /// else has it meanwhile.
-    fn has_no_more(&self, uid: &str) {
+    fn has_no_more(&self, endpoint: &Endpoint, uid: &str) {
         let state = self.world.cluster.0.lock();
         let held = state.blocks.values().flat_map(|stored| &stored.spec.allocations);
+        let answered = |address: IpAddr| endpoint.leases.iter().any(|lease| lease.address == address);
         let late = |address: IpAddr| state.overtaken.contains(&(address, uid.to_owned()));
-        let held = held.filter(|(address, there)| there.pod_uid == uid && !late(**address));
-        let held: Vec<_> = held.map(|(address, _)| address).collect();
-        assert!(held.len() <= 2, "{uid} was answered one address of each family: {held:?}");
+        let mine = held.filter(|(_, there)| there.pod_uid == uid).map(|(&address, _)| address);
+        let more: Vec<_> = mine.filter(|&address| !answered(address) && !late(address)).collect();
+        assert!(more.is_empty(), "{uid} has {more:?} besides what it was answered: {endpoint:?}");
     }
 
     /// A refusal is right only if every block was seen without room since the question.

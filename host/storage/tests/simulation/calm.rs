@@ -1,0 +1,54 @@
+//! A cluster where nothing goes wrong by chance, and agents that know one pool of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use spiderpool_ip::Family;
+use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
+use spiderpool_storage::{Choice, Holder, Owner, Pick, PoolSpace, Reservation, Want};
+
+use crate::cluster::{Cluster, Link};
+
+/// A cluster with that pool. Requests take as long as the seed says.
+pub(crate) fn calm(seed: u64, pool: &str, usable: Vec<IpAddr>) -> Cluster {
+    let cluster = Cluster::new(seed, BTreeMap::from([(pool.to_owned(), usable)]));
+    cluster.0.lock().faults = 0;
+    cluster
+}
+
+/// An agent that knows that one pool.
+pub(crate) async fn agent_of(cluster: &Cluster, node: &str, run: u64, space: Arc<PoolSpace>) -> KubeLedger {
+    let link = || Link { cluster: cluster.clone(), run };
+    let spaces = Arc::new(move |name: &str| (name == space.name).then(|| Arc::clone(&space)));
+    let mut config = KubeLedgerConfig::new(node.to_owned(), Arc::new(link()), Arc::new(link()), spaces);
+    let clock = cluster.clone();
+    (config.clock, config.seed) = (Arc::new(move || clock.now()), run);
+    KubeLedger::open(config).await.unwrap()
+}
+
+/// One IPv4 address of that pool for `eth0`.
+pub(crate) fn ask_of(space: &Arc<PoolSpace>, pod: &str, uid: &str, inherits: &[&str], pick: Pick) -> Reservation {
+    let want = Want {
+        interface: "eth0".to_owned(),
+        family: Family::V4,
+        network: String::new(),
+        clean_gateway: false,
+        inherits: inherits.iter().map(ToString::to_string).collect(),
+        choices: vec![Choice { space: Arc::clone(space), pick }],
+    };
+    Reservation {
+        holder: Holder { namespace: "ns".to_owned(), pod: pod.to_owned(), uid: uid.to_owned() },
+        node: "any".to_owned(),
+        container: format!("{uid}-s"),
+        owner: Owner::default(),
+        comes_back: false,
+        wants: vec![want],
+    }
+}
+
+/// Runs it in time that passes as fast as nothing happens.
+pub(crate) fn test(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(work);
+}
