@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
@@ -139,14 +140,16 @@ impl Job {
     }
 
     /// What it has come to, now that its block was read; `None`: it is still to be done, perhaps otherwise than before.
-    pub(super) fn look(&mut self, stored: &StoredBlock) -> Option<Outcome> {
+    pub(super) fn look(&mut self, stored: &StoredBlock, now: SystemTime) -> Option<Outcome> {
         let address = self.address()?;
         let there = stored.spec.allocations.get(&address);
         let resting = stored.spec.quarantine.get(&address);
         let unknown = self.unknown;
         match &mut self.work {
             Work::Take(take) => {
-                let (outcome, instead) = take.look(address, there, resting, unknown);
+                // One that has rested long enough can be taken, and what was asked for may still take it.
+                let rests = resting.filter(|rest| SystemTime::from(rest.until.0) > now);
+                let (outcome, instead) = take.look(address, there, rests, unknown);
                 if let Some(instead) = instead {
                     self.work = instead;
                 }
@@ -268,5 +271,38 @@ impl Take {
                 (None, None)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use k8s_openapi::jiff::Timestamp;
+    use spiderpool_crd::SpiderIPBlockSpec;
+    use spiderpool_ip::{Family, IpSet};
+
+    use super::*;
+
+    #[test]
+    fn a_request_without_answer_may_still_take_what_has_rested_long_enough() {
+        let address: IpAddr = [10, 6, 0, 1].into();
+        let usable = IpSet::parse(Family::V4, ["10.6.0.1-10.6.0.9"]).unwrap();
+        let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+        let rest = Quarantine { until: Time(Timestamp::from_second(1000).unwrap()), reason: String::new() };
+        let (pool, block, allocations) = ("p".to_owned(), Block::containing(address), BTreeMap::new());
+        let spec = SpiderIPBlockSpec { pool, block, allocations, quarantine: [(address, rest)].into() };
+        let stored = StoredBlock { version: String::new(), spec, mark: None };
+        let then_asks_for = |seconds| {
+            let (to, tried) = (BlockAllocation::default(), Some(address));
+            let take = Take { space: Arc::clone(&space), pick: Pick::Lowest, to, tried, pinned: true, explain: None };
+            let mut job = Job::new(Work::Take(take), Instant::now(), Instant::now());
+            job.unknown = true;
+            assert_eq!(job.look(&stored, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), None);
+            job.address()
+        };
+        assert_eq!(then_asks_for(1001), Some(address));
+        assert_eq!(then_asks_for(999), None);
     }
 }

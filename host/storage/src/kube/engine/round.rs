@@ -292,12 +292,13 @@ impl Writer {
         self.stale.remove(&block);
         let mut expected = BTreeSet::new();
         let mut outcomes = Vec::new();
+        let now = (self.shared.config.clock)();
         for (index, job) in self.jobs.iter_mut().enumerate() {
             if job.ended || job.reply.is_none() || !job.is_in(block) {
                 continue;
             }
             let address = job.address();
-            let outcome = job.look(stored);
+            let outcome = job.look(stored, now);
             // Only what a job has found to be its own: an entry that another job met may be one that came too late.
             let own = match &outcome {
                 Some(outcome) => matches!(outcome, Outcome::Held(_) | Outcome::Inherited(_)),
@@ -317,6 +318,7 @@ impl Writer {
 
     /// Doubts come last: what a request has found to be its own is none any more.
     fn settle(&mut self, stored: &StoredBlock) {
+        let now = (self.shared.config.clock)();
         let mut memory = self.shared.memory.lock();
         for job in self.jobs.iter_mut().filter(|job| job.reply.is_none() && !job.ended) {
             let (Work::Settle { address, to: from, .. }
@@ -329,7 +331,8 @@ impl Writer {
                 continue;
             }
             let (address, uid) = (*address, from.pod_uid.clone());
-            let over = if memory.holds(&self.pool, address, &uid) { Some(Outcome::Freed) } else { job.look(stored) };
+            let over =
+                if memory.holds(&self.pool, address, &uid) { Some(Outcome::Freed) } else { job.look(stored, now) };
             if let Some(outcome) = over {
                 memory.settled(&self.pool, address, &uid);
                 job.end(Ok(outcome));
