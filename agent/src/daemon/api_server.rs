@@ -19,8 +19,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// After so many tries Spiderpool gives up and is started again. Here it is time to say once more that the agent waits.
 const TRIES: u32 = 15;
 
-/// The pause between looks while all is well. Requests notice by themselves when it is not; this is for readiness.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The pause between looks while all is well. Watches and requests notice when it is not, and a thousand nodes ask.
+const PAUSE: Duration = Duration::from_secs(15);
 
 /// The API server of the cluster.
 #[derive(Clone)]
