@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::future::Future;
+use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -17,11 +18,19 @@ const ONCE: Duration = Duration::ZERO;
 /// The storm that goals are set for.
 const STORM: Size = Size { nodes: 10, pods: 100, in_flight: 10 };
 
+/// As many pods on more nodes.
+const WIDE: Size = Size { nodes: 100, pods: 10, in_flight: 10 };
+
 /// One ADD at a time.
 const SINGLY: Size = Size { nodes: 1, pods: 100, in_flight: 1 };
 
-/// How often the storm that goals are set for is made: the machine is not equally fast at all times.
+/// How often what goals are set for is measured, in turns with what it is compared with: the machine is not equally fast at
+/// all times.
 const TRIES: usize = 3;
+/// More bytes of memory than the processes of a storm need.
+const MEMORY: usize = 1 << 30;
+/// The bytes of a page.
+const PAGE: usize = 4096;
 /// How much of a pool of 65,536 is held at last.
 const MUCH: usize = 64_000;
 
@@ -31,10 +40,11 @@ What limits it: both cores are busy from the first call to the last. Of some 2.7
 ADDs are served, starting the plugin and its processes take 1.1 s, the API server 0.8 s, agents 0.6 s, etcd 0.15 s. \
 SpiderEndpoints are written behind the replies: their creation costs the API server more than twice as much as all blocks. \
 With all calls in flight all the time the mean of what one takes is their number divided by the rate. With 100 nodes 1,000 \
-plugins run at once, and agents that know nothing of each other yet meet in 63 blocks: they make some 650 requests for \
-blocks and the pool instead of 290. A third of these look where there is room, 90 come too late for a block that nobody had \
-made, 80 for an address; API server and agents take 0.8 s more for it, and memory that the machine had not touched before \
-takes its time, too.
+plugins run at once, which alone costs a sixth, as STATUS/s shows; and agents that know nothing of each other yet meet in 63 \
+blocks: they make some 600 requests for blocks and the pool instead of 290. A third of these look where there is room, 50 \
+come too late for a block that nobody had made, 80 for an address; API server and agents take 0.8 s more for it. A list of \
+63 blocks costs the API server as much as three reads; one from its memory costs half as much, and is so far behind in a \
+storm that more comes too late.
 ";
 
 /// What one storm came to.
@@ -73,6 +83,7 @@ fn ours(resource: &str) -> bool {
 async fn storm(cluster: &Cluster, size: Size, held: usize) -> Result<Outcome> {
     let storm = Storm::prepare_after(held, cluster, &size, None).await?;
     cluster.calm().await?;
+    touch_memory();
     let requests = cluster.requests().await?;
     let before = [cluster.apiserver.usage()?, cluster.etcd.usage()?, storm.usage()?];
     let begun = std::time::Instant::now();
@@ -107,19 +118,36 @@ async fn storm(cluster: &Cluster, size: Size, held: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Has the host of a virtual machine give memory back that it took away while it lay idle. That takes 10 µs a page, or half
+/// a second of a storm that has a thousand processes at once.
+fn touch_memory() {
+    let mut memory = Vec::<u8>::with_capacity(MEMORY);
+    memory.spare_capacity_mut().iter_mut().step_by(PAGE).for_each(|byte| {
+        byte.write(1);
+    });
+    black_box(memory.as_mut_ptr());
+}
+
 /// Storms of several shapes.
 pub(crate) fn measure(report: &mut Report) {
-    let mut tries: Vec<(Outcome, f64)> = (0..TRIES).map(|_| beside_limit()).collect();
+    let mut tries = Vec::new();
+    let mut wide = Vec::new();
+    for _ in 0..TRIES {
+        let (storm, limit) = beside_limit();
+        let other = alone(WIDE, 0);
+        wide.push((other.rate / storm.rate, other));
+        tries.push((storm, limit));
+    }
     tries.sort_by(|(one, _), (other, _)| one.rate.total_cmp(&other.rate));
+    wide.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let shares = wide.iter().map(|(share, _)| format!("{share:.2}")).collect::<Vec<_>>().join(", ");
     let (first, limit) = tries.remove(TRIES / 2);
-    let shapes = [
-        Size { nodes: 100, pods: 10, in_flight: 10 },
-        Size { nodes: 10, pods: 100, in_flight: 1 },
-        SINGLY,
-        Size { nodes: 1, pods: 1000, in_flight: 100 },
-    ];
-    let others: Vec<Outcome> = shapes.into_iter().map(|size| alone(size, 0)).collect();
-    goals(report, &first, limit, &others);
+    let (share, wide) = wide.remove(TRIES / 2);
+    let singly = alone(SINGLY, 0);
+    goals(report, &first, limit, share, &singly);
+    let few = alone(Size { in_flight: 1, ..STORM }, 0);
+    let one = alone(Size { nodes: 1, pods: 1000, in_flight: 100 }, 0);
+    let others = [wide, few, singly, one];
     let mut text = format!(
         "A real kube-apiserver and etcd, agents as processes, the plugin started for every call, all on this machine; a \
          pool of exactly as many addresses as pods. Every pod got an address of its own, and answers, ledger and \
@@ -127,7 +155,8 @@ pub(crate) fn measure(report: &mut Report) {
          to its end; processor time and requests until all SpiderEndpoints were written. STATUS/s is how fast as many \
          calls of STATUS are answered, as many at once: plugins and agents without the ledger. The first storm was made {TRIES} \
          times, and this is the one in the middle; right after it the API server alone created {limit:.0} SpiderEndpoints/s. \
-         The others: {}.\n\n\
+         The others: {}. That with 100 nodes was made in turns with it, and had {shares} of its rate. The memory that storms \
+         need was touched before.\n\n\
          | nodes x pods | in flight | ADD/s | median ms | p99 ms | failed | all records after s | STATUS/s | DEL/s | CPU s: API server | \
          etcd | agents | requests per ADD | memory of the largest agent MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         tries
@@ -212,7 +241,7 @@ fn row(outcome: &Outcome) -> String {
     )
 }
 
-fn goals(report: &mut Report, first: &Outcome, limit: f64, others: &[Outcome]) {
+fn goals(report: &mut Report, first: &Outcome, limit: f64, wide: f64, singly: &Outcome) {
     let Outcome { rate, times, failed, .. } = first;
     let mut goal = |what: &str, wanted: &str, found: String, reached: bool| {
         report.figure(&format!("storm, 10 nodes x 100 pods, 100 in flight: {what}"), wanted, found, reached);
@@ -227,15 +256,9 @@ fn goals(report: &mut Report, first: &Outcome, limit: f64, others: &[Outcome]) {
     goal("processor time of the API server", "≤ 4 s", format!("{cpu:.1} s"), cpu <= 4.0);
     let each = first.requests_each();
     goal("requests per allocation", "≤ 2.2", format!("{each:.2}"), each <= 2.2);
-    let share = others[0].rate / rate;
-    goal("rate of 100 nodes x 10 pods beside it", "≥ 0.8", format!("{share:.2}"), share >= 0.8);
-    let alone = &others[2].times;
-    report.figure(
-        "one ADD at a time in a cluster",
-        "≤ 10 ms",
-        format!("{:.1} ms", alone.median()),
-        alone.median() <= 10.0,
-    );
+    goal("rate of 100 nodes x 10 pods beside it", "≥ 0.8", format!("{wide:.2}"), wide >= 0.8);
+    let median = singly.times.median();
+    report.figure("one ADD at a time in a cluster", "≤ 10 ms", format!("{median:.1} ms"), median <= 10.0);
 }
 
 /// Runs what must not fail.
