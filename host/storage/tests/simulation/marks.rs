@@ -23,12 +23,13 @@ fn cluster(seed: u64) -> Cluster {
     calm(seed, "p4", (0..=255).map(at).collect())
 }
 
-/// Two agents that have known the pool for a while, and nothing of each other.
-async fn two(cluster: &Cluster) -> (KubeLedger, KubeLedger) {
-    let one = agent_of(cluster, "node1", 1, space()).await;
-    let other = agent_of(cluster, "node2", 2, space()).await;
+/// A cluster with two agents that have known the pool for a while, and nothing of each other.
+async fn two(seed: u64) -> (Cluster, KubeLedger, KubeLedger) {
+    let cluster = cluster(seed);
+    let one = agent_of(&cluster, "node1", 1, space()).await;
+    let other = agent_of(&cluster, "node2", 2, space()).await;
     pass().await;
-    (one, other)
+    (cluster, one, other)
 }
 
 /// Until what was seen is worth another look.
@@ -51,8 +52,7 @@ fn at(last: u8) -> IpAddr {
 #[test]
 fn where_there_is_room_is_known_by_one_list_of_labels() {
     test(async {
-        let cluster = cluster(1);
-        let (one, other) = two(&cluster).await;
+        let (cluster, one, other) = two(1).await;
         for (uid, address) in [("a", 0), ("b", 1)] {
             assert_eq!(add(&one, uid).await, at(address));
         }
@@ -66,8 +66,7 @@ fn where_there_is_room_is_known_by_one_list_of_labels() {
 #[test]
 fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
     test(async {
-        let cluster = cluster(1);
-        let (one, other) = two(&cluster).await;
+        let (cluster, one, other) = two(1).await;
         add(&one, "a").await;
         cluster.0.lock().blocks.values_mut().for_each(|stored| stored.mark = Some(Mark::default()));
         assert_ne!(add(&other, "b").await, at(0));
@@ -78,8 +77,7 @@ fn a_label_that_is_behind_costs_another_try_and_nothing_else() {
 #[test]
 fn after_a_lost_address_one_list_tells_of_all_blocks() {
     test(async {
-        let cluster = cluster(1);
-        let (one, other) = two(&cluster).await;
+        let (cluster, one, other) = two(1).await;
         add(&one, "a").await;
         assert_eq!(add(&other, "b").await, at(1));
         pass().await;
@@ -95,8 +93,7 @@ fn after_a_lost_address_one_list_tells_of_all_blocks() {
 fn no_label_hides_an_address_that_was_given_back_while_another_was_taken() {
     for seed in 0..20 {
         test(async {
-            let cluster = cluster(seed);
-            let (one, other) = two(&cluster).await;
+            let (cluster, one, other) = two(seed).await;
             assert_eq!((add(&one, "a").await, add(&other, "b").await), (at(0), at(1)));
             futures::join!(del(&one, "a"), add(&other, "c"));
             pass().await;

@@ -319,10 +319,10 @@ impl Pod {
         let state = self.world.cluster.0.lock();
         let record = state.endpoints.get(&("ns".to_owned(), self.name.clone()));
         let recorded = record.is_some_and(|(uid, _)| *uid == left.holder.uid);
-        // A node that has something of an older one of the name asks for no record.
+        // A node that keeps something of an older one of the name asks for no record.
         let mut held = state.blocks.values().flat_map(|stored| stored.spec.allocations.values());
-        let pod = format!("ns/{}", self.name);
-        let older = held.any(|there| there.pod == pod && there.pod_uid != left.holder.uid);
+        let (pod, node) = (format!("ns/{}", self.name), &self.world.agents[self.agent].node);
+        let older = held.any(|there| there.pod == pod && there.node == *node && there.pod_uid != left.holder.uid);
         (*agent == self.agent || recorded && !older).then(|| addresses(left))
     }
 
