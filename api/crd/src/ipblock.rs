@@ -31,6 +31,8 @@ use crate::schema;
     printcolumn(name = "BLOCK", type_ = "string", json_path = ".spec.block")
 )]
 #[serde(rename_all = "camelCase")]
+// Else the API server notes who wrote which address of a new block, and reads that again for every list of blocks.
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SpiderIPBlockSpec {
     /// The name of the pool.
     pub pool: String,

@@ -235,6 +235,9 @@ fn demands(schema: &JSONSchemaProps) -> String {
     if schema.x_kubernetes_preserve_unknown_fields == Some(true) {
         out += " preserved";
     }
+    if let Some(kind) = &schema.x_kubernetes_map_type {
+        out += &format!(" {kind}");
+    }
     out
 }
 

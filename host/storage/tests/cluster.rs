@@ -127,7 +127,12 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
     let client = pool("tracked", "10.2.0.0/16").await?;
     let blocks = ClusterBlocks::new(client.clone());
     let id = id("tracked", "10.2.3.0/28");
-    blocks.create(&id, "", &BTreeMap::new()).await?;
+    let address = "10.2.3.9".parse()?;
+    blocks.create(&id, "", &BTreeMap::from([(address, holder("a"))])).await?;
+    let new = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
+    let tracked = new.metadata.managed_fields.context("no managedFields, to which these tests owe nothing any more")?;
+    let fields = tracked[0].fields_v1.as_ref().context("no fields")?;
+    assert_eq!(fields.0["f:spec"], json!({}), "of a new block, addresses are tracked");
     for address in ["10.2.3.1", "10.2.3.2"] {
         blocks.change(&id, &[take(address, address)], UNMARKED).await?;
         let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
