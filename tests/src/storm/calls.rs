@@ -90,13 +90,12 @@ impl Storm {
         for (node, (plugin, pods)) in plugins.iter().zip(pods).enumerate() {
             let waiting = Arc::new(Mutex::new(VecDeque::from(pods)));
             for _ in 0..self.in_flight {
-                let worker = Worker { node, verb, plugin: Arc::clone(plugin), patience };
-                let (waiting, start) = (Arc::clone(&waiting), Arc::clone(&start));
+                let (plugin, waiting, start) = (Arc::clone(plugin), Arc::clone(&waiting), Arc::clone(&start));
                 workers.push(thread::spawn(move || {
                     let alone = without_files();
                     start.wait();
                     alone.expect("a table of open files");
-                    worker.work(&waiting)
+                    Worker { node, verb, plugin, until: Instant::now() + patience }.work(&waiting)
                 }));
             }
         }
@@ -104,21 +103,6 @@ impl Storm {
         start.wait();
         Running { begun, workers, plugins }
     }
-}
-
-/// Gives this thread a table of open files of its own, with nothing in it but the standard ones. The start of a program costs
-/// the more the more files are open, and on a node these are not those of all other nodes' calls.
-fn without_files() -> Result<()> {
-    unshare(CloneFlags::CLONE_FILES)?;
-    let names = std::fs::read_dir("/proc/thread-self/fd")?.map(|entry| Ok(entry?.file_name()));
-    let names: Vec<_> = names.collect::<std::io::Result<_>>()?;
-    for file in names.iter().filter_map(|name| name.to_str()?.parse::<RawFd>().ok()) {
-        if file > 2 {
-            // The folder just read was one of them.
-            let _ = close(file);
-        }
-    }
-    Ok(())
 }
 
 impl Running {
@@ -159,22 +143,21 @@ struct Worker {
     node: usize,
     verb: &'static str,
     plugin: Arc<Plugin>,
-    patience: Duration,
+    until: Instant,
 }
 
 impl Worker {
     fn work(self, waiting: &Mutex<VecDeque<Pod>>) -> Calls {
-        let until = Instant::now() + self.patience;
         let mut calls = Calls::none();
         loop {
             let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(pod) = next else { return calls };
-            let answered = self.serve(pod, until, &mut calls);
+            let answered = self.serve(pod, &mut calls);
             calls.answers.push(answered);
         }
     }
 
-    fn serve(&self, mut pod: Pod, until: Instant, calls: &mut Calls) -> Answered {
+    fn serve(&self, mut pod: Pod, calls: &mut Calls) -> Answered {
         for sandbox in 1_u32.. {
             let begun = Instant::now();
             let answer = self.plugin.call(self.verb, &pod);
@@ -184,7 +167,7 @@ impl Worker {
             } else {
                 calls.failures.push(answer.json.to_string());
             }
-            if answer.ok || Instant::now() > until {
+            if answer.ok || Instant::now() > self.until {
                 return Answered { node: self.node, pod, answer };
             }
             if self.verb == "ADD" {
@@ -196,4 +179,19 @@ impl Worker {
         }
         unreachable!("nobody has so much patience")
     }
+}
+
+/// Gives this thread a table of open files of its own, with nothing in it but the standard ones. The start of a program costs
+/// the more the more files are open, and on a node these are not those of all other nodes' calls.
+fn without_files() -> Result<()> {
+    unshare(CloneFlags::CLONE_FILES)?;
+    let names = std::fs::read_dir("/proc/thread-self/fd")?.map(|entry| Ok(entry?.file_name()));
+    let names: Vec<_> = names.collect::<std::io::Result<_>>()?;
+    for file in names.iter().filter_map(|name| name.to_str()?.parse::<RawFd>().ok()) {
+        if file > 2 {
+            // The folder just read was one of them.
+            let _ = close(file);
+        }
+    }
+    Ok(())
 }
