@@ -130,9 +130,9 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
     let address = "10.2.3.9".parse()?;
     blocks.create(&id, "", &BTreeMap::from([(address, holder("a"))])).await?;
     let new = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
-    let tracked = new.metadata.managed_fields.context("no managedFields, to which these tests owe nothing any more")?;
-    let fields = tracked[0].fields_v1.as_ref().context("no fields")?;
-    assert_eq!(fields.0["f:spec"], json!({}), "of a new block, addresses are tracked");
+    let tracked = new.metadata.managed_fields.context("a new block has no managedFields")?;
+    let fields = tracked[0].fields_v1.as_ref().context("its managedFields name no fields")?;
+    assert_eq!(fields.0["f:spec"], json!({}), "a new block's fields are tracked one by one");
     for address in ["10.2.3.1", "10.2.3.2"] {
         blocks.change(&id, &[take(address, address)], UNMARKED).await?;
         let stored = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
