@@ -20,25 +20,25 @@ const LOOK_LEAST: u32 = 20;
 /// How old what is known of a neighbourhood may be for making a block in it. Whoever comes later would find others there.
 const CURRENT: Duration = Duration::from_secs(2);
 /// So many that want an address at once rarely come to one node alone: it goes its own way before it meets the others. When
-/// others were there since it last looked, fewer will do.
-const MANY: usize = Block::SIZE as usize / 2;
-const SEVERAL: usize = MANY / 2;
+/// others were there since it last looked, fewer will do. One alone takes the lowest address.
+pub(super) const MANY: usize = 3;
+const SEVERAL: usize = 2;
 
 impl Writer {
-    /// Others are at work in this pool: from now on this writer goes its own ways.
+    /// Others are at work in this pool.
     pub(super) fn lost(&mut self) {
         self.losses += 1;
+        self.go_apart();
+    }
+
+    /// From now on, and for a while, this writer goes its own ways.
+    pub(super) fn go_apart(&mut self) {
         self.apart_until = Some(Instant::now() + APART);
     }
 
-    /// Whether others were met lately.
+    /// Whether others were met lately, or are to be expected.
     pub(super) fn is_apart(&self) -> bool {
         self.apart_until.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// Whether a round that is to find so many addresses goes its own ways.
-    pub(super) fn is_contended(&self, wanted: usize) -> bool {
-        wanted >= MANY || self.is_apart()
     }
 
     /// Of the pool, or of what is near that block.
@@ -48,7 +48,7 @@ impl Writer {
             Ok(marks) => {
                 let is_news = self.shared.memory.lock().see_marks(&self.pool, near, marks, begun);
                 if is_news && self.jobs.len() + self.waiting.len() >= SEVERAL {
-                    self.apart_until = Some(Instant::now() + APART);
+                    self.go_apart();
                 }
                 match near {
                     Some(near) => drop(self.looked_near.insert(near, begun)),

@@ -61,6 +61,17 @@ enum Room {
     None,
 }
 
+impl Room {
+    /// How many addresses; of what was not read, one may be hoped for.
+    fn count(&self) -> u32 {
+        match self {
+            Self::Free(bits) => bits.count(),
+            Self::Unread => 1,
+            Self::None => 0,
+        }
+    }
+}
+
 impl View<'_> {
     /// The free address that is asked for.
     pub(super) fn pick(&mut self, take: &Take) -> Found {
@@ -131,20 +142,25 @@ impl View<'_> {
     }
 
     /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
-    /// likes the blocks in an order of its own; where in one, depends on how often others were faster.
+    /// likes the blocks in an order of its own. Whoever made a block fills it from its beginning; a guest begins at either
+    /// end, by how often others were faster, so that two who have enough room between them rarely meet.
     fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
         let Some(block) = self.begun(space).or_else(|| self.own_or_new(space)) else { return Found::Full };
         self.wanted = self.wanted.saturating_sub(1);
         match self.room(space, block) {
             Room::Free(bits) => {
-                let losses = self.contended.unwrap_or_default();
-                let place = scatter(fnv1a(format!("{} {losses}", self.node).as_bytes()));
-                let nth = (place % u128::from(bits.count().max(1))) as usize;
-                bits.iter().nth(nth).map_or(Found::Full, |offset| Found::Address(block.address(offset)))
+                let is_guest = self.pictures.get(block).is_some() && !self.own.contains(&block);
+                let end = if is_guest && self.begins_at_the_end() { bits.iter().last() } else { bits.first_from(0) };
+                end.map_or(Found::Full, |offset| Found::Address(block.address(offset)))
             }
             Room::Unread => Found::Read(block),
             Room::None => Found::Full,
         }
+    }
+
+    fn begins_at_the_end(&self) -> bool {
+        let losses = self.contended.unwrap_or_default();
+        scatter(fnv1a(format!("{} {losses}", self.node).as_bytes())) & 1 == 1
     }
 
     /// A block that this round changes already, so that it costs no further write.
@@ -180,14 +196,22 @@ impl View<'_> {
             match self.room(space, block) {
                 Room::None => {}
                 _ if self.own.contains(&block) => {}
-                _ if self.pictures.get(block).is_some() => others.push(block),
+                room if self.pictures.get(block).is_some() => others.push((room.count(), block)),
                 _ => nobodys.push(block),
             }
             if nobodys.len() == SPREAD {
                 break;
             }
         }
-        (nobodys, others)
+        (nobodys, self.worthwhile(others))
+    }
+
+    /// Of blocks with so much room those that have enough for this round, or at least half of what the roomiest has: the few
+    /// addresses that a nearly full one has left cost as much to take as many.
+    fn worthwhile(&self, blocks: Vec<(u32, Block)>) -> Vec<Block> {
+        let most = blocks.iter().map(|(room, _)| *room).max().unwrap_or_default();
+        let least = self.wanted.min(most.div_ceil(2));
+        blocks.into_iter().filter(|(room, _)| *room >= least).map(|(_, block)| block).collect()
     }
 
     fn free(&self, space: &PoolSpace, block: Block) -> Bits {
@@ -305,6 +329,51 @@ mod tests {
         assert_eq!(chosen(&[(own, u16::MAX)]), nobodys);
         let last = chosen(&[(own, u16::MAX), (nobodys, u16::MAX)]);
         assert!(last == theirs || last == listed, "{last}");
+    }
+
+    /// What a node takes from blocks of others, so many at once, of which this is held already.
+    fn taken_by_guest(node: &str, wanted: u32, held: &[(u8, u16)]) -> Vec<IpAddr> {
+        let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.31"]).unwrap();
+        let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+        let mut pictures = Pictures::default();
+        for &(last, held) in held {
+            let (resting, ending) = <_>::default();
+            let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
+            pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
+        }
+        let mut view = View {
+            pictures: &mut pictures,
+            busy: BTreeMap::new(),
+            now: SystemTime::UNIX_EPOCH,
+            wanted,
+            node,
+            contended: Some(1),
+            own: &BTreeSet::new(),
+            cursor: None,
+        };
+        let mut taken = Vec::new();
+        for _ in 0..wanted {
+            let Found::Address(address) = view.apart(&space) else { panic!("there is room") };
+            let block = Block::containing(address);
+            view.busy.entry(block).or_default().set(block.offset(address).unwrap(), true);
+            taken.push(address);
+        }
+        taken
+    }
+
+    #[test]
+    fn a_guest_goes_where_there_is_room_for_all_it_wants() {
+        for node in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let taken = taken_by_guest(node, 4, &[(0, 0xfffe), (16, 0x03ff)]);
+            assert!(taken.iter().all(|&address| address >= IpAddr::from([10, 6, 0, 26])), "{node}: {taken:?}");
+        }
+    }
+
+    #[test]
+    fn guests_begin_at_either_end_of_what_is_left() {
+        let first = |node| taken_by_guest(node, 1, &[(0, 0x03ff), (16, u16::MAX)])[0];
+        let ends = BTreeSet::from(["a", "b", "c", "d", "e", "f", "g", "h"].map(first));
+        assert_eq!(ends, BTreeSet::from([10, 15].map(|last| IpAddr::from([10, 6, 0, last]))));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
+use super::others::MANY;
 use super::pick::View;
 use super::picture::usable;
 use super::plan::{Batch, Known, Plan, plan};
@@ -63,7 +64,10 @@ impl Writer {
 
     fn plan(&mut self) -> Plan {
         let wanted = self.jobs.iter().filter(|job| matches!(&job.work, Work::Take(take) if take.is_open())).count();
-        let contended = self.is_contended(wanted).then_some(self.losses);
+        if wanted >= MANY {
+            self.go_apart();
+        }
+        let contended = self.is_apart().then_some(self.losses);
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
         let is_open = |block: &Block| {
