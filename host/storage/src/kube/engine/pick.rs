@@ -206,12 +206,12 @@ impl View<'_> {
         (nobodys, self.worthwhile(others))
     }
 
-    /// Of blocks with so much room those that have enough for this round, or at least half of what the roomiest has: the few
-    /// addresses that a nearly full one has left cost as much to take as many.
+    /// Of blocks with so much room those that have enough for this round, or no less than one has on average: the few addresses
+    /// that a nearly full one has left cost as much to take as many. Not only the roomiest: all guests would meet there.
     fn worthwhile(&self, blocks: Vec<(u32, Block)>) -> Vec<Block> {
-        let most = blocks.iter().map(|(room, _)| *room).max().unwrap_or_default();
-        let least = self.wanted.min(most.div_ceil(2));
-        blocks.into_iter().filter(|(room, _)| *room >= least).map(|(_, block)| block).collect()
+        let all: usize = blocks.iter().map(|(room, _)| *room as usize).sum();
+        let least = (self.wanted as usize).min(all / blocks.len().max(1));
+        blocks.into_iter().filter(|(room, _)| *room as usize >= least).map(|(_, block)| block).collect()
     }
 
     fn free(&self, space: &PoolSpace, block: Block) -> Bits {
