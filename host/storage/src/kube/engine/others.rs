@@ -11,7 +11,7 @@ use super::shared::bounded;
 use super::writer::Writer;
 use crate::kube::StoreError;
 
-/// For how long a writer that lost an address stays away from the lowest ones.
+/// For how long a writer that lost an address, or expects others, stays away from the lowest ones.
 const APART: Duration = Duration::from_secs(5);
 /// How old a list of blocks must be before a surprise makes it worth asking for another: so much for each block
 /// and for this many more, since the list costs the API server in proportion.
@@ -21,7 +21,7 @@ const LOOK_LEAST: u32 = 20;
 const CURRENT: Duration = Duration::from_secs(2);
 /// So many that want an address at once rarely come to one node alone: it goes its own way before it meets the others. When
 /// others were there since it last looked, fewer will do. One alone takes the lowest address.
-pub(super) const MANY: usize = 3;
+const MANY: usize = 3;
 const SEVERAL: usize = 2;
 
 impl Writer {
@@ -31,8 +31,15 @@ impl Writer {
         self.go_apart();
     }
 
+    /// A round is to find so many addresses.
+    pub(super) fn expect(&mut self, wanted: usize) {
+        if wanted >= MANY {
+            self.go_apart();
+        }
+    }
+
     /// From now on, and for a while, this writer goes its own ways.
-    pub(super) fn go_apart(&mut self) {
+    fn go_apart(&mut self) {
         self.apart_until = Some(Instant::now() + APART);
     }
 

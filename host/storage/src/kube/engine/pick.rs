@@ -19,7 +19,7 @@ use crate::{Pick, PoolSpace, Why};
 const BLOCKS_IN_A_ROW: usize = 1024;
 /// Among how many blocks that nobody made writers that meet each other spread. The more, the more rarely they meet again.
 pub(super) const SPREAD: usize = Block::NEIGHBOURS as usize;
-/// How many blocks of others with room make one that nobody made yet worth no more than any of them.
+/// How many blocks of others that are worth a write make one that nobody made yet worth no more than any of them.
 const FEW: usize = 4;
 
 /// What is known of a pool while one round is planned.
@@ -31,7 +31,7 @@ pub(super) struct View<'a> {
     pub(super) wanted: u32,
     pub(super) now: SystemTime,
     pub(super) node: &'a str,
-    /// Others took addresses away lately, so many times.
+    /// This node goes its own ways; how often others were faster.
     pub(super) contended: Option<u64>,
     /// Blocks that this agent made, and that others leave alone while they can.
     pub(super) own: &'a BTreeSet<Block>,

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::entry;
 use super::job::{Job, Outcome, Take, Work};
 use super::memory::Doubt;
-use super::others::MANY;
 use super::pick::View;
 use super::picture::usable;
 use super::plan::{Batch, Known, Plan, plan};
@@ -64,9 +63,7 @@ impl Writer {
 
     fn plan(&mut self) -> Plan {
         let wanted = self.jobs.iter().filter(|job| matches!(&job.work, Work::Take(take) if take.is_open())).count();
-        if wanted >= MANY {
-            self.go_apart();
-        }
+        self.expect(wanted);
         let contended = self.is_apart().then_some(self.losses);
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
@@ -167,8 +164,8 @@ impl Writer {
                 } else {
                     self.shared.memory.lock().pictures(&self.pool).meet(block);
                 }
-                // The first time, a block of this node's own liking is likely to be nobody's yet. Where others were faster
-                // again they have made more; where there are many more than anybody made, the next one will do.
+                // Where others were to be expected they have made more than this one. A node that met them unawares finds a block
+                // of its own liking likely to be nobody's yet, as where there are many more than anybody made.
                 if self.is_apart() && !self.is_roomy(&batch) {
                     self.look_again(block);
                 }
