@@ -93,7 +93,7 @@ impl Storm {
         let ips = format!("10.6.0.0-10.6.{}.{}", last >> 8, last & 255);
         cluster.apply(&manifests::pool(&pool, "10.0.0.0/8", &ips, &["default: true"])).await?;
         fill::fill(cluster.client()?, &pool, held).await?;
-        let names: Vec<String> = (0..size.nodes).map(|number| format!("node-{number}-of-{namespace}")).collect();
+        let names: Vec<String> = (0..size.nodes).map(|number| format!("{namespace}-node-{number}")).collect();
         for name in &names {
             cluster.node(name).await?;
         }

@@ -61,6 +61,7 @@ mod entry;
 mod expiry;
 mod inherit;
 mod job;
+mod liking;
 mod memory;
 mod others;
 mod pick;

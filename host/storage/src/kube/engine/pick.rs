@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use spiderpool_ip::{Block, Family};
 
 use super::job::Take;
+use super::liking::Liking;
 use super::picture::{Seen, usable};
 use super::pictures::Pictures;
 use crate::block::Bits;
@@ -30,7 +31,7 @@ pub(super) struct View<'a> {
     /// How many addresses this round is still to find.
     pub(super) wanted: u32,
     pub(super) now: SystemTime,
-    pub(super) node: &'a str,
+    pub(super) liking: &'a Liking,
     /// This node goes its own ways; how often others were faster.
     pub(super) contended: Option<u64>,
     /// Blocks that this agent made, and that others leave alone while they can.
@@ -150,17 +151,16 @@ impl View<'_> {
         match self.room(space, block) {
             Room::Free(bits) => {
                 let is_guest = self.pictures.get(block).is_some() && !self.own.contains(&block);
-                let end = if is_guest && self.begins_at_the_end() { bits.iter().last() } else { bits.first_from(0) };
+                let end = if is_guest && self.liking.begins_at_the_end(self.contended.unwrap_or_default()) {
+                    bits.iter().last()
+                } else {
+                    bits.first_from(0)
+                };
                 end.map_or(Found::Full, |offset| Found::Address(block.address(offset)))
             }
             Room::Unread => Found::Read(block),
             Room::None => Found::Full,
         }
-    }
-
-    fn begins_at_the_end(&self) -> bool {
-        let losses = self.contended.unwrap_or_default();
-        scatter(fnv1a(format!("{} {losses}", self.node).as_bytes())) & 1 == 1
     }
 
     /// A block that this round changes already, so that it costs no further write.
@@ -172,7 +172,7 @@ impl View<'_> {
     /// much. If none has, a block that nobody made; where these are few, what its own have left comes first.
     fn own_or_new(&mut self, space: &Arc<PoolSpace>) -> Option<Block> {
         let own = self.own.iter().map(|&block| (self.free(space, block).count(), block)).filter(|(room, _)| *room > 0);
-        let mut own: Vec<_> = own.map(|(room, block)| (room, self.liking(block), block)).collect();
+        let mut own: Vec<_> = own.map(|(room, block)| (room, self.liking.for_block(block), block)).collect();
         own.sort_unstable();
         let enough = own.iter().find(|(room, ..)| *room >= self.wanted);
         if let Some((.., block)) = enough {
@@ -180,7 +180,7 @@ impl View<'_> {
         }
         let most = own.last().map(|(.., block)| *block);
         let (nobodys, others) = self.elsewhere(space);
-        let likes = |blocks: Vec<Block>| blocks.into_iter().max_by_key(|&block| self.liking(block));
+        let likes = |blocks: Vec<Block>| blocks.into_iter().max_by_key(|&block| self.liking.for_block(block));
         if nobodys.len() * FEW < others.len() {
             most.or_else(|| likes([nobodys, others].concat()))
         } else {
@@ -219,11 +219,6 @@ impl View<'_> {
             Room::Free(bits) => bits,
             Room::Unread | Room::None => Bits::default(),
         }
-    }
-
-    /// How much this node likes a block.
-    fn liking(&self, block: Block) -> u128 {
-        scatter(fnv1a(self.node.as_bytes()) ^ number(block))
     }
 
     /// The first free address at or after the place that `number` stands for, going on at the pool's beginning.
@@ -270,14 +265,6 @@ impl View<'_> {
     }
 }
 
-/// A number that no other block of a pool has.
-fn number(block: Block) -> u64 {
-    match block.address(0) {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => (address.to_bits() >> 64) as u64 ^ address.to_bits() as u64,
-    }
-}
-
 /// Why a pool cannot serve a family at all.
 pub(super) fn other_family(space: &PoolSpace, family: Family) -> Option<Why> {
     let of = space.usable.family();
@@ -314,7 +301,7 @@ mod tests {
                 busy,
                 now,
                 wanted: 1,
-                node: "a",
+                liking: &Liking::of("a"),
                 contended: Some(1),
                 own,
                 cursor: None,
@@ -346,7 +333,7 @@ mod tests {
             busy: BTreeMap::new(),
             now: SystemTime::UNIX_EPOCH,
             wanted,
-            node,
+            liking: &Liking::of(node),
             contended: Some(1),
             own: &BTreeSet::new(),
             cursor: None,
@@ -395,8 +382,8 @@ mod tests {
             let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let now = SystemTime::UNIX_EPOCH;
                 let (busy, pictures) = (BTreeMap::new(), &mut pictures);
-                let own = &BTreeSet::new();
-                let mut view = View { pictures, busy, wanted: 1, now, node, contended: Some(1), own, cursor: None };
+                let (own, liking) = (&BTreeSet::new(), &Liking::of(node));
+                let mut view = View { pictures, busy, wanted: 1, now, liking, contended: Some(1), own, cursor: None };
                 match view.apart(&space) {
                     Found::Address(address) => Block::containing(address),
                     other => panic!("{other:?}"),

@@ -75,7 +75,7 @@ impl Writer {
             pictures,
             busy: BTreeMap::new(),
             now: (self.shared.config.clock)(),
-            node: &self.shared.config.node,
+            liking: &self.shared.liking,
             wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
             contended,
             own: &self.own,

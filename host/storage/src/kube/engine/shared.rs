@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::KubeLedgerConfig;
 use super::adopt::adopt;
 use super::job::{Job, Outcome, Work};
+use super::liking::Liking;
 use super::memory::Memory;
 use super::recorder::Recorder;
 use super::retry::{self, BUDGET, CALL, Chance};
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 pub(super) struct Shared {
     pub(super) config: KubeLedgerConfig,
+    pub(super) liking: Liking,
     pub(super) memory: Mutex<Memory>,
     pub(super) turns: Arc<Turns>,
     pub(super) chance: Chance,
@@ -80,6 +82,7 @@ impl Shared {
         memory.start(&blocks, &recorded, begun);
         let recorder = Arc::new(Recorder::new(Arc::clone(&config.endpoints), config.seed));
         let shared = Arc::new(Self {
+            liking: Liking::of(&config.node),
             config,
             memory: Mutex::new(memory),
             turns: Arc::default(),
