@@ -10,7 +10,7 @@ use spiderpool_crd::keys::LABEL_BLOCK_POOL;
 use spiderpool_crd::{SpiderIPBlock, SpiderIPPool};
 use tokio::time::timeout;
 
-use crate::step::Step;
+use crate::step::{MANAGER, Step};
 
 /// After that nobody waits for an answer any more. What is late does no harm: it names the version that it was made from.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,9 +42,9 @@ pub(crate) enum ActError {
 pub(crate) async fn carry_out(client: Client, pool: &str, step: Step) -> Result<SpiderIPPool, ActError> {
     match step {
         Step::Object(patch) => patch_object(client, pool, patch).await,
-        Step::Status(patch) => {
+        Step::Status { patch, manager } => {
             let api = Api::<SpiderIPPool>::all(client);
-            answer(api.patch_status(pool, &parameters(), &Patch::Merge(patch))).await
+            answer(api.patch_status(pool, &parameters(manager), &Patch::Merge(patch))).await
         }
         Step::Release { blocks, patch } => {
             delete_blocks(client.clone(), pool, blocks).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn carry_out(client: Client, pool: &str, step: Step) -> Result<
 }
 
 async fn patch_object(client: Client, pool: &str, patch: Value) -> Result<SpiderIPPool, ActError> {
-    answer(Api::<SpiderIPPool>::all(client).patch(pool, &parameters(), &Patch::Merge(patch))).await
+    answer(Api::<SpiderIPPool>::all(client).patch(pool, &parameters(MANAGER), &Patch::Merge(patch))).await
 }
 
 async fn delete_blocks(client: Client, pool: &str, blocks: Vec<(String, String)>) -> Result<(), ActError> {
@@ -77,8 +77,8 @@ async fn delete_blocks(client: Client, pool: &str, blocks: Vec<(String, String)>
     }
 }
 
-fn parameters() -> PatchParams {
-    PatchParams { field_manager: Some("spiderpool-controller".to_owned()), ..PatchParams::default() }
+fn parameters(manager: &str) -> PatchParams {
+    PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() }
 }
 
 async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ActError> {

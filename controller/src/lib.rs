@@ -20,7 +20,9 @@
 //! * After that nobody needs them in the status any more. Only who has seen the block changes or removes them.
 //! * A watch that lags shows too few blocks, never too many that were not made; then records stay too long, which the
 //!   next event corrects. Before the first complete list of blocks nothing is written at all.
-//! * A block that is removed by hand leaves its last records in the status, and a new block starts with these.
+//! * A block that is removed by hand leaves its last records in the status, and a new block starts with these. An agent that
+//!   knows of no records without a block does not read the status for a new one, so for some two seconds the addresses of the
+//!   removed block may be given away: the status is written in another name then, which agents hear of (`step::MANAGER`).
 //!
 //! # Two at once
 //!

@@ -49,6 +49,10 @@ pub struct Wanted {
     pub status: SpiderIPPoolStatus,
     /// Whether any address is held, or may be.
     pub held: bool,
+    /// Whether the status tells of nobody whom no block knows. Agents need not read it then ([`MANAGER_PROJECTION`]).
+    ///
+    /// [`MANAGER_PROJECTION`]: spiderpool_crd::keys::MANAGER_PROJECTION
+    pub in_blocks: bool,
     /// Why `allocatedIPs` is left as it is: it cannot be read, and nobody knows what would be lost.
     pub unreadable: Option<AllocatedIpsError>,
 }
@@ -80,18 +84,24 @@ pub fn wanted(
         Ok(records) => records,
         Err(error) => {
             let status = status(current.allocated_ips.clone(), in_blocks);
-            return Some(Wanted { status, held: true, unreadable: Some(error) });
+            return Some(Wanted { status, held: true, in_blocks: false, unreadable: Some(error) });
         }
     };
     records.0.retain(|address, _| !blocks.contains_key(&Block::containing(*address)));
-    let count = in_blocks + records.0.len();
+    let (waiting, count) = (records.0.len(), in_blocks + records.0.len());
     if is_listed(count, limit) {
         for block in blocks.values() {
             let Holders::Listed(holders) = &block.holders else { return None };
             records.0.extend(holders.iter().map(|(address, holder)| (*address, holder.clone())));
         }
     }
-    Some(Wanted { status: status(records.to_field(), count), held: count > 0, unreadable: None })
+    let mut field = records.to_field();
+    if waiting > 0 {
+        // Means the same, and is another text: whose it is changes with the text alone, also where a block was removed by hand
+        // and the records that were projected from it wait for another one.
+        field.iter_mut().for_each(|field| field.push(' '));
+    }
+    Some(Wanted { status: status(field, count), held: count > 0, in_blocks: waiting == 0, unreadable: None })
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The next thing to do for a pool. One at a time: each is looked at again when the pool has changed by it.
 
 use serde_json::{Map, Value, json};
+use spiderpool_crd::keys::MANAGER_PROJECTION;
 use spiderpool_crd::{AllocatedIpsError, FINALIZER, SpiderIPBlock, SpiderIPPoolStatus};
 
 use crate::projection;
 use crate::view::{Pool, PoolBlocks};
+
+/// The field manager of all that is no projection of blocks.
+pub(crate) const MANAGER: &str = "spiderpool-controller";
 
 /// A change of a pool, made from one `resourceVersion` of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +16,12 @@ pub(crate) enum Step {
     /// A merge patch of the object.
     Object(Value),
     /// A merge patch of the status.
-    Status(Value),
+    Status {
+        /// The patch.
+        patch: Value,
+        /// In whose name.
+        manager: &'static str,
+    },
     /// Nobody holds an address of a pool that is being deleted: delete these blocks, if they still are what they were,
     /// then apply the merge patch of the object.
     Release {
@@ -41,7 +50,7 @@ pub(crate) fn next(
     let changes = status_changes(&pool.status, &wanted.status);
     let step = if !changes.is_empty() {
         let patch = json!({"metadata": {"resourceVersion": pool.version}, "status": changes});
-        Some(Step::Status(patch))
+        Some(Step::Status { patch, manager: if wanted.in_blocks { MANAGER_PROJECTION } else { MANAGER } })
     } else if pool.deleting && has_finalizer && !wanted.held {
         let others: Vec<&String> = pool.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect();
         let blocks = blocks.iter().map(|(block, known)| (SpiderIPBlock::name_of(name, *block), known.version.clone()));

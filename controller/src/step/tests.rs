@@ -39,12 +39,26 @@ fn only_what_differs_is_written() {
     let finalizers = [FINALIZER];
     let (step, _) = next("p", &pool(&finalizers, false, status(Some(LIST), 0)), &block(1), 5000);
     let patch = json!({"metadata": {"resourceVersion": "7"}, "status": {"allocatedIPCount": 1}});
-    assert_eq!(step, Some(Step::Status(patch)));
+    assert_eq!(step, Some(Step::Status { patch, manager: MANAGER_PROJECTION }));
     let (step, _) = next("p", &pool(&finalizers, false, status(Some(LIST), 1)), &block(1), 5000);
     assert_eq!(step, None);
     let (step, _) = next("p", &pool(&finalizers, false, status(Some(LIST), 1)), &block(0), 5000);
     let changes = json!({"allocatedIPs": null, "allocatedIPCount": 0});
-    assert_eq!(step, Some(Step::Status(json!({"metadata": {"resourceVersion": "7"}, "status": changes}))));
+    let patch = json!({"metadata": {"resourceVersion": "7"}, "status": changes});
+    assert_eq!(step, Some(Step::Status { patch, manager: MANAGER_PROJECTION }));
+}
+
+/// Agents that made blocks without asking would give away what the removed one had.
+#[test]
+fn records_that_wait_for_a_block_are_written_in_another_name_also_if_they_stay_the_same() {
+    let (step, _) = next("p", &pool(&[FINALIZER], false, status(Some(LIST), 1)), &BTreeMap::new(), 5000);
+    let changes = json!({"allocatedIPs": format!("{LIST} ")});
+    let patch = json!({"metadata": {"resourceVersion": "7"}, "status": changes});
+    assert_eq!(step, Some(Step::Status { patch, manager: MANAGER }));
+    let waiting = pool(&[FINALIZER], false, status(Some(&format!("{LIST} ")), 1));
+    assert_eq!(next("p", &waiting, &BTreeMap::new(), 5000).0, None);
+    let patch = json!({"metadata": {"resourceVersion": "7"}, "status": {"allocatedIPs": LIST}});
+    assert_eq!(next("p", &waiting, &block(1), 5000).0, Some(Step::Status { patch, manager: MANAGER_PROJECTION }));
 }
 
 #[test]
@@ -52,7 +66,8 @@ fn a_pool_goes_when_its_last_address_is_free() {
     let finalizers = ["else.io/x", FINALIZER];
     let (step, _) = next("p", &pool(&finalizers, true, status(Some(LIST), 1)), &block(1), 5000);
     assert_eq!(step, None, "held by a block");
-    let (step, _) = next("p", &pool(&finalizers, true, status(Some(LIST), 1)), &BTreeMap::new(), 5000);
+    let waiting = format!("{LIST} ");
+    let (step, _) = next("p", &pool(&finalizers, true, status(Some(&waiting), 1)), &BTreeMap::new(), 5000);
     assert_eq!(step, None, "held by a record that no block has taken over");
     let (step, problem) = next("p", &pool(&finalizers, true, status(Some("["), 0)), &BTreeMap::new(), 5000);
     assert!(step.is_none() && problem.is_some(), "nobody knows");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Client, Resource, ResourceExt};
@@ -18,11 +19,21 @@ pub(crate) trait Told {
     fn listed(&self) -> Option<&str>;
     fn allocated(&self) -> Option<i64>;
     fn total(&self) -> Option<i64>;
+    /// The field managers of the list.
+    fn listed_by(&self) -> Vec<&str>;
 }
 
 impl Told for Pool {
     fn listed(&self) -> Option<&str> {
         self.status.as_ref()?.allocated_ips.as_deref()
+    }
+
+    fn listed_by(&self) -> Vec<&str> {
+        let is_of_list = |entry: &&ManagedFieldsEntry| {
+            entry.fields_v1.as_ref().is_some_and(|fields| fields.0["f:status"].get("f:allocatedIPs").is_some())
+        };
+        let entries = self.metadata.managed_fields.iter().flatten();
+        entries.filter(is_of_list).filter_map(|entry| entry.manager.as_deref()).collect()
     }
 
     fn allocated(&self) -> Option<i64> {
@@ -98,6 +109,11 @@ impl Objects {
     pub(crate) async fn change_block(&self, block: &str, changes: Value) -> Result<()> {
         let patch = Patch::<SpiderIPBlock>::Json(serde_json::from_value(changes)?);
         self.blocks.patch(&self.block_name(block)?, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_block(&self, block: &str) -> Result<()> {
+        self.blocks.delete(&self.block_name(block)?, &DeleteParams::default()).await?;
         Ok(())
     }
 

@@ -31,4 +31,4 @@ pub use ledger::{
     Reservation, ReserveError, StorageError, Tried, Usage, Want, Why,
 };
 pub use local::LocalLedger;
-pub use space::PoolSpace;
+pub use space::{PoolSpace, Records};

@@ -1,9 +1,24 @@
 //! The addresses that a pool may give out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use spiderpool_crd::{FieldError, Route, SpiderIPPool, SpiderReservedIP};
 use spiderpool_ip::{Block, Cidr, Family, IpRange, IpSet, parse_address};
+
+/// What a pool's `status.allocatedIPs` may say of addresses whose block was not made yet: who got them from Spiderpool. No
+/// write of ours changes that, so that it need not be read for every block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// Nothing. There were no records when the pool was read, and nobody else has written any since.
+    None,
+    /// The same as ever since that `resourceVersion` of the pool: only spiderpool-controller writes there, and leaves these
+    /// as they are.
+    Settled(Arc<str>),
+    /// Whatever somebody else writes.
+    #[default]
+    Open,
+}
 
 /// A pool, as far as giving out its addresses is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +27,8 @@ pub struct PoolSpace {
     pub name: String,
     /// The object's uid; empty where no API server gave it one.
     pub uid: String,
+    /// What its status may say of addresses that no block knows.
+    pub records: Records,
     /// The subnet. Addresses are given with its prefix length.
     pub subnet: Cidr,
     /// What may be given out: `ips` less `excludeIPs`, reserved addresses, the gateway, and what the subnet has for no host
@@ -27,7 +44,15 @@ impl PoolSpace {
     /// A pool of no object: `usable` may be given out, with no gateway and no routes.
     #[must_use]
     pub fn new(name: &str, subnet: Cidr, usable: IpSet) -> Self {
-        Self { name: name.to_owned(), uid: String::new(), subnet, usable, gateway: None, routes: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            uid: String::new(),
+            records: Records::default(),
+            subnet,
+            usable,
+            gateway: None,
+            routes: Vec::new(),
+        }
     }
 
     /// What `pool` may give out when `reserved` (the addresses of all SpiderReservedIPs of the family, see
@@ -61,7 +86,8 @@ impl PoolSpace {
         let name = pool.metadata.name.clone().unwrap_or_default();
         let uid = pool.metadata.uid.clone().unwrap_or_default();
         let routes = pool.spec.routes.clone().unwrap_or_default();
-        Ok(Self { name, uid, subnet, usable, gateway, routes })
+        let records = Records::default();
+        Ok(Self { name, uid, records, subnet, usable, gateway, routes })
     }
 
     /// The next block after `block` that the pool has addresses in.

@@ -12,9 +12,10 @@ use spiderpool_cluster::Cluster;
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderIPBlock, SpiderIPPool};
 use spiderpool_ip::Block;
+use spiderpool_storage::Records;
 use spiderpool_storage::block::Bits;
 use spiderpool_storage::kube::{
-    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, Mark, StoreError, StoredBlock, connect,
+    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, Mark, Origin, StoreError, StoredBlock, connect,
 };
 
 const UNMARKED: Mark = Mark { held: Bits(0), passing: Bits(0) };
@@ -61,7 +62,7 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
     let patient = |client| ClusterBlocks::new(client).with_timeout(Duration::from_secs(60));
     let (one, other) = (patient(client.clone()), patient(client));
     let id = id("same", "10.1.0.0/28");
-    one.create(&id, "", &BTreeMap::new()).await?;
+    one.create(&id, Origin::default(), &BTreeMap::new()).await?;
     let (first, second) = ([take("10.1.0.5", "a")], [take("10.1.0.5", "b")]);
     let (a, b) = tokio::join!(one.change(&id, &first, UNMARKED), other.change(&id, &second, UNMARKED));
     let (won, lost) = if a.is_ok() { (a?, b) } else { (b?, a) };
@@ -83,7 +84,7 @@ async fn two_writers_fail_each_other_only_where_they_want_the_same_address() -> 
 async fn a_change_happens_as_a_whole_or_not_at_all() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("whole", "fd01::/64").await?);
     let id = id("whole", "fd01::/124");
-    let created = blocks.create(&id, "", &BTreeMap::new()).await?;
+    let created = blocks.create(&id, Origin::default(), &BTreeMap::new()).await?;
     let taken = blocks.change(&id, &[take("fd01::5", "a")], UNMARKED).await?;
     assert_ne!(created.version, taken.version);
     let nobody: Vec<Change> = vec![take("fd01::6", "b"), take("fd01::5", "b")];
@@ -128,7 +129,7 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
     let blocks = ClusterBlocks::new(client.clone());
     let id = id("tracked", "10.2.3.0/28");
     let address = "10.2.3.9".parse()?;
-    blocks.create(&id, "", &BTreeMap::from([(address, holder("a"))])).await?;
+    blocks.create(&id, Origin::default(), &BTreeMap::from([(address, holder("a"))])).await?;
     let new = Api::<SpiderIPBlock>::all(client.clone()).get("tracked.0a020300").await?;
     let tracked = new.metadata.managed_fields.context("a new block has no managedFields")?;
     let fields = tracked[0].fields_v1.as_ref().context("its managedFields name no fields")?;
@@ -153,7 +154,7 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
     let (first, second) = (id("marked", "10.3.0.0/28"), id("marked", "10.3.1.0/28"));
     for id in [&first, &second] {
-        blocks.create(id, "", &BTreeMap::new()).await?;
+        blocks.create(id, Origin::default(), &BTreeMap::new()).await?;
     }
     let mark: Mark = "0002".parse()?;
     let held = blocks.change(&first, &[take("10.3.0.1", "a")], mark).await?;
@@ -167,7 +168,7 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| *mark != Some(UNMARKED)).count(), 0);
     assert_eq!(blocks.blocks("marked").await?.len(), 2);
     let far = id("marked", "10.3.16.0/28");
-    blocks.create(&far, "", &BTreeMap::new()).await?;
+    blocks.create(&far, Origin::default(), &BTreeMap::new()).await?;
     let near = blocks.marks("marked", Some("10.3.31.240/28".parse()?)).await?;
     assert_eq!(near.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), [far.block]);
     assert_eq!(blocks.marks("marked", Some(first.block)).await?.len(), 2);
@@ -185,7 +186,9 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
     let ids: Vec<BlockId> = blocks_of_pool.map(|block| BlockId { pool: "large".to_owned(), block }).collect();
     let nobody = BTreeMap::new();
     for ids in ids.chunks(32) {
-        for created in futures::future::join_all(ids.iter().map(|id| blocks.create(id, "", &nobody))).await {
+        for created in
+            futures::future::join_all(ids.iter().map(|id| blocks.create(id, Origin::default(), &nobody))).await
+        {
             created?;
         }
     }
@@ -216,7 +219,7 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
     let id = id("seeded", "10.4.0.0/28");
     // Whoever makes the block takes what is free of it, and nothing else.
     let first = BTreeMap::from([("10.4.0.9".parse()?, holder("late")), ("10.4.0.8".parse()?, holder("new"))]);
-    let block = blocks.create(&id, "", &first).await?;
+    let block = blocks.create(&id, Origin::default(), &first).await?;
     assert_eq!(holders(&block), [("10.4.0.8".to_owned(), "new"), ("10.4.0.9".to_owned(), "6b1c")]);
     let address: IpAddr = "10.4.0.9".parse()?;
     let seed = block.spec.allocations[&address].clone();
@@ -227,28 +230,44 @@ async fn a_block_begins_with_what_spiderpool_gave_out() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pool_is_read_once_for_its_blocks_until_it_is_another_one() -> Result<()> {
+async fn a_pool_is_read_no_more_often_than_what_is_known_of_its_records_demands() -> Result<()> {
     let client = pool("again", "10.8.0.0/16").await?;
     let pools = Api::<SpiderIPPool>::all(client.clone());
     let uid = pools.get("again").await?.metadata.uid.unwrap_or_default();
     let blocks = ClusterBlocks::new(client.clone());
     let nobody = BTreeMap::new();
-    blocks.create(&id("again", "10.8.0.0/28"), &uid, &nobody).await?;
-    // A trace that tells whether the pool is read: nobody else writes it in earnest.
-    let records = json!({"10.8.1.9": {"pod": "shop/web-0", "podUid": "6b1c"}}).to_string();
-    let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": records}}));
+    let settled = |since: &str| Records::Settled(since.into());
+    let make = async |net: &str, uid: &str, records| {
+        let made = blocks.create(&id("again", net), Origin { uid, records }, &nobody).await?;
+        Ok::<_, anyhow::Error>(holders(&made).len())
+    };
+    make("10.8.0.0/28", &uid, Records::Open).await?;
+    make("10.8.0.16/28", &uid, settled("1")).await?;
+    make("10.8.0.32/28", &uid, Records::Open).await?;
+    // A trace that tells whether the pool is read.
+    let records: serde_json::Map<_, _> =
+        (1..9).map(|n| (format!("10.8.{n}.9"), json!({"pod": "shop/web-0"}))).collect();
+    let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": json!(records).to_string()}}));
     pools.patch_status("again", &Default::default(), &patch).await?;
-    let remembered = blocks.create(&id("again", "10.8.1.0/28"), &uid, &nobody).await?;
-    assert!(holders(&remembered).is_empty());
+    assert_eq!(make("10.8.1.0/28", &uid, Records::Open).await?, 0, "read a moment ago");
+    assert_eq!(make("10.8.2.0/28", &uid, Records::None).await?, 0, "known to say nothing");
+    assert_eq!(make("10.8.3.0/28", &uid, settled("2")).await?, 1, "others wrote since it was read");
+    let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": null}}));
+    pools.patch_status("again", &Default::default(), &patch).await?;
+    assert_eq!(make("10.8.4.0/28", &uid, settled("2")).await?, 1, "nothing else was to be expected");
+    assert_eq!(make("10.8.5.0/28", &uid, Records::Open).await?, 0, "anything is to be expected");
 
     pools.delete("again", &Default::default()).await?;
     pool("again", "10.8.0.0/16").await?;
     let other = pools.get("again").await?.metadata.uid.unwrap_or_default();
     assert_ne!(uid, other);
-    blocks.create(&id("again", "10.8.2.0/28"), &other, &nobody).await?;
-    let made = Api::<SpiderIPBlock>::all(client).get("again.0a080200").await?;
-    let owners = made.metadata.owner_references.unwrap_or_default();
-    assert_eq!(owners.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), [other]);
+    make("10.8.6.0/28", &other, Records::Open).await?;
+    make("10.8.7.0/28", &other, Records::None).await?;
+    for name in ["again.0a080600", "again.0a080700"] {
+        let made = Api::<SpiderIPBlock>::all(client.clone()).get(name).await?;
+        let owners = made.metadata.owner_references.unwrap_or_default();
+        assert_eq!(owners.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), [&other]);
+    }
     Ok(())
 }
 
@@ -260,11 +279,11 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     assert_eq!(blocks.get(&here).await?, None);
     let gone = ChangeError::Store(StoreError::Gone("SpiderIPBlock errors.0a050000".to_owned()));
     assert_eq!(blocks.change(&here, &[take("10.5.0.1", "a")], UNMARKED).await, Err(gone));
-    blocks.create(&here, "", &BTreeMap::new()).await?;
+    blocks.create(&here, Origin::default(), &BTreeMap::new()).await?;
     let exists = StoreError::Exists("SpiderIPBlock errors.0a050000".to_owned());
-    assert_eq!(blocks.create(&here, "", &BTreeMap::new()).await, Err(exists));
+    assert_eq!(blocks.create(&here, Origin::default(), &BTreeMap::new()).await, Err(exists));
     let nowhere = StoreError::Gone("SpiderIPPool nowhere".to_owned());
-    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), "", &BTreeMap::new()).await, Err(nowhere));
+    assert_eq!(blocks.create(&id("nowhere", "10.5.0.0/28"), Origin::default(), &BTreeMap::new()).await, Err(nowhere));
 
     // What the server refuses is nobody's lost race.
     let endless = "a".repeat(4 << 20);
@@ -286,6 +305,6 @@ async fn what_cannot_be_is_told_apart() -> Result<()> {
     api.patch("errors", &Default::default(), &keep).await?;
     api.delete("errors", &Default::default()).await?;
     let ends = StoreError::Gone("SpiderIPPool errors".to_owned());
-    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), "", &BTreeMap::new()).await, Err(ends));
+    assert_eq!(blocks.create(&id("errors", "10.5.1.0/28"), Origin::default(), &BTreeMap::new()).await, Err(ends));
     Ok(())
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use spiderpool_cluster::Cluster;
+use spiderpool_crd::keys::MANAGER_PROJECTION;
 use spiderpool_crd::{SpiderIPPool, SpiderReservedIP};
+use spiderpool_storage::Records;
 use spiderpool_storage::catalog::{Catalog, KnownPod, NamespacedName};
 use spiderpool_storage::kube::{ClusterCatalog, connect};
 use tokio::time::timeout;
@@ -37,6 +39,10 @@ where
     K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
     Ok(api.create(&PostParams::default(), object).await?)
+}
+
+fn written_by(manager: &str) -> PatchParams {
+    PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() }
 }
 
 async fn find(catalog: &ClusterCatalog, pod: &Pod) -> Result<Option<KnownPod>> {
@@ -68,7 +74,7 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
     create(&Api::all(client.clone()), &reserve).await?;
     let measured = wait(&catalog, |catalog| catalog.pools["followed"].space.usable.count() == 8).await?;
 
-    // Neither a status nor a pod is a reason to look at pools again.
+    // Neither our status nor a pod is a reason to look at pools again.
     let reads = async || -> Result<u64> {
         let requests = cluster.requests().await?;
         Ok(requests.sum(|request| request.resource == "spiderippools" && request.verb == "GET"))
@@ -76,7 +82,7 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
     let read = reads().await?;
     for count in 9..12 {
         let status = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": "{}", "totalIPCount": count}}));
-        pools.patch_status("followed", &Default::default(), &status).await?;
+        pools.patch_status("followed", &written_by(MANAGER_PROJECTION), &status).await?;
     }
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
     create(&pods, &pod("elsewhere", Some("another"), &json!({}))?).await?;
@@ -100,6 +106,43 @@ async fn a_node_learns_what_it_needs_and_no_more() -> Result<()> {
 
     pools.delete("followed", &DeleteParams::default()).await?;
     wait(&catalog, |catalog| !catalog.pools.contains_key("followed")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whether_records_of_holders_must_be_read_again_is_a_matter_of_who_wrote_them() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let client = connect(cluster.config().clone()).await?;
+    let pools = Api::<SpiderIPPool>::all(client.clone());
+    let spec = json!({"subnet": "10.62.0.0/16", "ips": ["10.62.0.1-10.62.0.9"]});
+    create(&pools, &SpiderIPPool::new("recorded", serde_json::from_value(spec)?)).await?;
+    let catalog = ClusterCatalog::watch(client.clone(), "records");
+    timeout(LONG, catalog.ready()).await?;
+    let records = |catalog: &Catalog| catalog.pools["recorded"].space.records.clone();
+    assert_eq!(records(&catalog.current()), Records::None);
+
+    let write = async |manager: &str, address: &str| -> Result<()> {
+        let text = json!({address: {"pod": "shop/web-0", "podUid": "u"}}).to_string();
+        let patch = kube::api::Patch::Merge(json!({"status": {"allocatedIPs": text}}));
+        pools.patch_status("recorded", &written_by(manager), &patch).await?;
+        Ok(())
+    };
+    // What comes first from us is of blocks, and no reason to look.
+    write(MANAGER_PROJECTION, "10.62.0.1").await?;
+    write("spiderpool-agent", "10.62.0.2").await?;
+    wait(&catalog, |catalog| records(catalog) == Records::Open).await?;
+    write(MANAGER_PROJECTION, "10.62.0.3").await?;
+    let settled = |catalog: &Catalog| matches!(records(catalog), Records::Settled(_));
+    let first = records(&*wait(&catalog, settled).await?);
+    write("spiderpool-controller", "10.62.0.4").await?;
+    wait(&catalog, |catalog| records(catalog) == Records::Open).await?;
+    write(MANAGER_PROJECTION, "10.62.0.5").await?;
+    ensure!(records(&*wait(&catalog, settled).await?) != first, "what was read then may be wrong now");
+
+    let late = ClusterCatalog::watch(client, "records-late");
+    timeout(LONG, late.ready()).await?;
+    ensure!(settled(&late.current()), "written by us, and to be read once");
+    pools.delete("recorded", &DeleteParams::default()).await?;
     Ok(())
 }
 

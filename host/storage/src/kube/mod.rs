@@ -11,6 +11,6 @@ pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, c
 pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
 pub use mark::Mark;
 pub use store::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, PodRef, RecordedEndpoint, StoreError,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Origin, PodRef, RecordedEndpoint, StoreError,
     StoredBlock,
 };

@@ -11,7 +11,7 @@ use spiderpool_crd::{SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 
 use super::Mark;
-use crate::{BoxFuture, Endpoint};
+use crate::{BoxFuture, Endpoint, PoolSpace, Records};
 
 /// Which block: blocks belong to pools, and two pools that touch the same 16 addresses have one each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +37,21 @@ pub struct StoredBlock {
     pub spec: SpiderIPBlockSpec,
     /// What its label says; none: it has no such label.
     pub mark: Option<Mark>,
+}
+
+/// What is known of the pool that a block is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Origin<'a> {
+    /// Its uid; empty: unknown.
+    pub uid: &'a str,
+    /// What its status may say of the block's addresses.
+    pub records: Records,
+}
+
+impl<'a> From<&'a PoolSpace> for Origin<'a> {
+    fn from(space: &'a PoolSpace) -> Self {
+        Self { uid: &space.uid, records: space.records.clone() }
+    }
 }
 
 /// What a list without content tells of a block: which one, its version, and its mark.
@@ -117,8 +132,7 @@ pub trait BlockStore: Send + Sync {
 
     /// Makes a block with its first holders, and marks it. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
-    /// get what they hold. `owner` is the pool's uid as far as it is known, else empty: a pool of that uid need not be
-    /// read anew for each of its blocks.
+    /// get what they hold. `origin` is what is known of the pool, which may spare reading it.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being
@@ -126,7 +140,7 @@ pub trait BlockStore: Send + Sync {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
-        owner: &'a str,
+        origin: Origin<'a>,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
 

@@ -11,8 +11,8 @@ use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpoint, SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 use spiderpool_storage::kube::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Mark, PodRef, RecordedEndpoint, StoreError,
-    StoredBlock,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Mark, Origin, PodRef, RecordedEndpoint,
+    StoreError, StoredBlock,
 };
 use spiderpool_storage::{BoxFuture, Endpoint};
 use tokio::sync::oneshot;
@@ -376,7 +376,7 @@ impl BlockStore for Link {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
-        _: &'a str,
+        _: Origin<'a>,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
         let (id, first) = (id.clone(), first.clone());

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
+use spiderpool_crd::SpiderIPPool;
 
 /// An object of kind `K` with its specification as written. Reading it never fails, whatever people wrote, so that a bad
 /// object does not stop the watch; its status, which may be megabytes, is passed over.
@@ -20,6 +21,17 @@ pub(super) struct Written<K> {
     pub(super) spec: Value,
     #[serde(skip)]
     kind: PhantomData<fn() -> K>,
+}
+
+/// A pool, with what its status says of holders.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct WholePool {
+    #[serde(default)]
+    pub(super) metadata: ObjectMeta,
+    #[serde(default)]
+    pub(super) spec: Value,
+    #[serde(default)]
+    pub(super) status: Value,
 }
 
 /// A pod with what tells whether it lives.
@@ -123,12 +135,12 @@ macro_rules! stands_for {
 }
 
 stands_for!(Written<K>, K, K);
+stands_for!(WholePool, SpiderIPPool);
 stands_for!(LeanPod, Pod);
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use spiderpool_crd::SpiderIPPool;
 
     use super::*;
 

@@ -1,6 +1,10 @@
 //! Pools as they are followed: by their metadata, and read only when their specification has changed.
 //!
-//! The status of a pool, which may have a megabyte, changes all the time, and would be sent to every node each time.
+//! The status of a pool, which may have a megabyte, changes all the time, and would be sent to every node each time. Who
+//! wrote its records of holders last is in the metadata ([`managedFields`]), which tells whether they must be read again
+//! ([`Records`]).
+//!
+//! [`managedFields`]: https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,25 +18,45 @@ use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
 use spiderpool_crd::SpiderIPPool;
+use spiderpool_crd::keys::MANAGER_PROJECTION;
 
-use super::lean::Written;
+use super::lean::WholePool;
 use super::waits::{Waits, waits};
+use crate::Records;
 
 /// How many pools are read at once when all are.
 const AT_ONCE: usize = 8;
 
 type Metadata = PartialObjectMeta<SpiderIPPool>;
-type Pool = Written<SpiderIPPool>;
 
-/// The specification that a pool had.
+/// A pool as far as a node needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: Value,
+    pub(super) records: Records,
+}
+
+/// What a pool had in this generation.
 struct Known {
     uid: Option<String>,
     generation: i64,
     spec: Value,
+    records: Records,
+}
+
+/// Who wrote a pool's records of holders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// There are none, or they were removed; or nobody knows.
+    Nobody,
+    /// spiderpool-controller, from blocks.
+    Us,
+    Others,
 }
 
 struct Specifications {
-    pools: Api<Pool>,
+    pools: Api<WholePool>,
     /// By name.
     known: BTreeMap<String, Known>,
 }
@@ -120,7 +144,9 @@ impl Follower {
             }
             Event::Delete(object) => {
                 self.specifications.known.remove(object.metadata.name.as_deref().unwrap_or_default());
-                self.ready.push_back(Event::Delete(Pool::new(object.metadata.clone(), Value::Null)));
+                let metadata = object.metadata.clone();
+                let pool = Pool { metadata, spec: Value::Null, records: Records::default() };
+                self.ready.push_back(Event::Delete(pool));
             }
         }
         Ok(())
@@ -135,9 +161,10 @@ impl Specifications {
         match (known, metadata.generation) {
             (Some(known), Some(generation)) if generation < known.generation => Ok(None),
             (Some(known), Some(generation)) if generation == known.generation => {
-                Ok(Some(Pool::new(metadata.clone(), known.spec.clone())))
+                let records = records_after(&known.records, metadata);
+                Ok(Some(Pool { metadata: metadata.clone(), spec: known.spec.clone(), records }))
             }
-            _ => self.pools.get_opt(name).await,
+            _ => Ok(self.pools.get_opt(name).await?.map(Pool::from)),
         }
     }
 
@@ -146,10 +173,105 @@ impl Specifications {
         let name = metadata.name.clone().unwrap_or_default();
         match metadata.generation {
             Some(generation) => {
-                let known = Known { uid: metadata.uid.clone(), generation, spec: pool.spec.clone() };
+                let (spec, records) = (pool.spec.clone(), pool.records.clone());
+                let known = Known { uid: metadata.uid.clone(), generation, spec, records };
                 self.known.insert(name, known);
             }
             None => drop(self.known.remove(&name)),
         }
+    }
+}
+
+impl From<WholePool> for Pool {
+    fn from(WholePool { metadata, spec, status }: WholePool) -> Self {
+        let has_none = match &status["allocatedIPs"] {
+            Value::Null => true,
+            Value::String(text) => matches!(text.trim(), "" | "{}"),
+            _ => false,
+        };
+        let records = match writer(&metadata) {
+            _ if has_none => Records::None,
+            Writer::Us => settled(&metadata),
+            Writer::Nobody | Writer::Others => Records::Open,
+        };
+        Self { metadata, spec, records }
+    }
+}
+
+/// What is known of the records once the pool has that metadata. Whoever adds one is its writer; what we write of addresses
+/// without a block was there before.
+fn records_after(before: &Records, metadata: &ObjectMeta) -> Records {
+    match (writer(metadata), before) {
+        // Somebody has cleared who wrote what.
+        _ if metadata.managed_fields.as_ref().is_none_or(Vec::is_empty) => Records::Open,
+        (Writer::Others, _) => Records::Open,
+        (Writer::Us, Records::Open) => settled(metadata),
+        (Writer::Us | Writer::Nobody, before) => before.clone(),
+    }
+}
+
+fn settled(metadata: &ObjectMeta) -> Records {
+    Records::Settled(metadata.resource_version.as_deref().unwrap_or_default().into())
+}
+
+fn writer(metadata: &ObjectMeta) -> Writer {
+    let mut writers = metadata.managed_fields.iter().flatten().filter(|entry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:status"]["f:allocatedIPs"].is_null())
+    });
+    match (writers.next(), writers.next()) {
+        (None, _) => Writer::Nobody,
+        (Some(writer), None) if writer.manager.as_deref() == Some(MANAGER_PROJECTION) => Writer::Us,
+        _ => Writer::Others,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A pool whose fields such managers have written.
+    fn whole(managers: &[(&str, &str)], field: &Value) -> WholePool {
+        let entry = |(manager, field): &(&str, &str)| {
+            let fields = json!({"f:status": {".": {}, *field: {}}});
+            json!({"manager": manager, "operation": "Update", "subresource": "status", "fieldsV1": fields})
+        };
+        let entries: Vec<Value> = managers.iter().map(entry).collect();
+        let metadata = json!({"name": "p", "resourceVersion": "7", "managedFields": entries});
+        serde_json::from_value(json!({"metadata": metadata, "status": {"allocatedIPs": field}})).unwrap()
+    }
+
+    const RECORDS: &str = r#"{"10.6.0.9":{"pod":"shop/web-0","podUid":"u"}}"#;
+    const OURS: (&str, &str) = (MANAGER_PROJECTION, "f:allocatedIPs");
+    const THEIRS: (&str, &str) = ("spiderpool-agent", "f:allocatedIPs");
+    const COUNTS: (&str, &str) = ("spiderpool-controller", "f:allocatedIPCount");
+
+    #[test]
+    fn records_are_as_open_as_who_wrote_them() {
+        let settled = || Records::Settled("7".into());
+        let read = |managers: &[_], field| Pool::from(whole(managers, &field)).records;
+        for nothing in [Value::Null, json!(""), json!("{}")] {
+            assert_eq!(read(&[THEIRS, COUNTS], nothing), Records::None);
+        }
+        assert_eq!(read(&[OURS, COUNTS], json!(RECORDS)), settled());
+        for others in [&[THEIRS, COUNTS][..], &[OURS, THEIRS], &[COUNTS], &[]] {
+            assert_eq!(read(others, json!(RECORDS)), Records::Open, "{others:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_written_since_opens_and_settles_records() {
+        let settled = |since: &str| Records::Settled(since.into());
+        let after = |before: Records, managers: &[_]| records_after(&before, &whole(managers, &Value::Null).metadata);
+        for before in [Records::None, settled("3"), Records::Open] {
+            assert_eq!(after(before.clone(), &[COUNTS]), before, "of no concern, or removed");
+            assert_eq!(after(before.clone(), &[THEIRS, COUNTS]), Records::Open);
+            assert_eq!(after(before.clone(), &[OURS, THEIRS]), Records::Open);
+            assert_eq!(after(before, &[]), Records::Open, "nobody knows any more");
+        }
+        assert_eq!(after(Records::None, &[OURS]), Records::None);
+        assert_eq!(after(settled("3"), &[OURS]), settled("3"));
+        assert_eq!(after(Records::Open, &[OURS]), settled("7"));
     }
 }

@@ -17,13 +17,14 @@ use spiderpool_crd::{
 use spiderpool_ip::{Family, IpSet};
 
 use super::lean::{LeanPod, Written, kept};
+use super::pools;
 use super::shelf::Shelf;
-use crate::PoolSpace;
 use crate::catalog::{Catalog, NamespacedName, Pool, Problem, Severity};
+use crate::{PoolSpace, Records};
 
 /// Something that a watch told.
 pub(super) enum Heard {
-    Pool(Event<Written<SpiderIPPool>>),
+    Pool(Event<pools::Pool>),
     ReservedIp(Event<Written<SpiderReservedIP>>),
     Policy(Event<Written<SpiderPolicy>>),
     Namespace(Event<PartialObjectMeta<Namespace>>),
@@ -37,7 +38,7 @@ type Read<T> = Result<Arc<T>, Problem>;
 /// What the watches told so far.
 #[derive(Default)]
 pub(super) struct State {
-    pools: Shelf<String, Read<SpiderIPPool>>,
+    pools: Shelf<String, (Read<SpiderIPPool>, Records)>,
     reserved_ips: Shelf<String, Read<SpiderReservedIP>>,
     policies: Shelf<String, Read<SpiderPolicy>>,
     namespaces: Shelf<String, Arc<Namespace>>,
@@ -63,11 +64,12 @@ impl State {
     /// Takes something in. Answers whether the catalog changes.
     pub(super) fn hear(&mut self, heard: Heard) -> bool {
         let written = match heard {
-            Heard::Pool(event) => self.pools.hear(event, |object| {
-                read(object, |metadata, spec: SpiderIPPoolSpec| {
+            Heard::Pool(event) => self.pools.hear(event, |pools::Pool { metadata, spec, records }| {
+                let (name, pool) = read(Written::new(metadata, spec), |metadata, spec: SpiderIPPoolSpec| {
                     spec.cidr()?;
                     Ok(SpiderIPPool { metadata, spec, status: None })
-                })
+                });
+                (name, (pool, records))
             }),
             Heard::ReservedIp(event) => self.reserved_ips.hear(event, |object| {
                 read(object, |metadata, spec: SpiderReservedIPSpec| {
@@ -135,7 +137,7 @@ impl State {
         let reserved = [Family::V4, Family::V6].map(reserved);
         let as_before = self.reserved.as_ref() == Some(&reserved);
         let mut pools = BTreeMap::new();
-        for (name, object) in self.pools.objects().iter() {
+        for (name, (object, records)) in self.pools.objects().iter() {
             let object = match object {
                 Ok(object) => Arc::clone(object),
                 Err(problem) => {
@@ -144,7 +146,8 @@ impl State {
                 }
             };
             let known = before.pools.get(name);
-            if let Some(known) = known.filter(|known| as_before && Arc::ptr_eq(&known.object, &object)) {
+            let is_known = |known: &&Pool| Arc::ptr_eq(&known.object, &object) && known.space.records == *records;
+            if let Some(known) = known.filter(|known| as_before && is_known(known)) {
                 pools.insert(name.clone(), known.clone());
                 continue;
             }
@@ -152,6 +155,7 @@ impl State {
             let of_family = if matches!(object.spec.family(), Ok(Family::V6)) { v6 } else { v4 };
             match PoolSpace::of(&object, of_family) {
                 Ok(space) => {
+                    let space = PoolSpace { records: records.clone(), ..space };
                     let known = known.map(|known| Arc::clone(&known.space)).filter(|known| **known == space);
                     pools.insert(name.clone(), Pool { object, space: known.unwrap_or_else(|| Arc::new(space)) });
                 }

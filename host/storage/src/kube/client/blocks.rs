@@ -22,14 +22,13 @@ use spiderpool_ip::Block;
 use super::pages::Extent;
 use super::patch::{labels, patch};
 use super::requests::Requests;
-use crate::BoxFuture;
-use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, Mark, StoreError, StoredBlock};
+use crate::kube::{BlockId, BlockMark, BlockStore, Change, ChangeError, Mark, Origin, StoreError, StoredBlock};
+use crate::{BoxFuture, Records};
 
 /// Blocks per page: a full one is some 4 KiB, so that a page stays small enough for the timeout of one request.
 const BLOCKS_PER_PAGE: u32 = 500;
 
-/// How long what a pool said is good for making blocks of it: in a storm a node makes one block after another. Only
-/// Spiderpool's own agents would change it meanwhile, and these do not run beside ours.
+/// How long [`Records::Open`] are good for making blocks: in a storm a node makes one block after another.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// The blocks of a cluster.
@@ -37,7 +36,8 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// A pool that Spiderpool served before left its addresses in `status.allocatedIPs`, which says no more than a pod and its
 /// UID. Such a record is taken over with everything else empty; whoever finds one (its `interface` is empty, which no
 /// record of ours is) completes it by [`Change::Move`] once the SpiderEndpoint of the pod, or the next ADD of it, tells
-/// the NIC and the sandbox. Records of old releases have no `podUid` either; they belong to the pod that they name.
+/// the NIC and the sandbox. Records of old releases have no `podUid` either; they belong to the pod that they name. How
+/// often they are read is a matter of [`Records`].
 pub struct ClusterBlocks {
     requests: Requests,
     /// By name.
@@ -49,7 +49,16 @@ struct Pool {
     uid: String,
     /// Who had which address of it under Spiderpool.
     seeds: AllocatedIps,
+    /// What was known of them when they were read.
+    records: Records,
     read: Instant,
+}
+
+impl Pool {
+    fn is_good_for(&self, origin: &Origin<'_>) -> bool {
+        let lasts = origin.records != Records::Open || self.read.elapsed() < REMEMBERED;
+        self.uid == origin.uid && self.records == origin.records && lasts
+    }
 }
 
 impl ClusterBlocks {
@@ -80,23 +89,27 @@ impl ClusterBlocks {
     async fn new_block(
         &self,
         id: &BlockId,
-        owner: &str,
+        origin: Origin<'_>,
         first: &BTreeMap<IpAddr, BlockAllocation>,
     ) -> Result<StoredBlock, StoreError> {
-        let known = self.pools.lock().get(&id.pool).cloned();
-        let known = known.filter(|pool| pool.uid == owner && pool.read.elapsed() < REMEMBERED);
-        let pool = match known {
-            Some(pool) => pool,
-            None => self.read_pool(&id.pool).await?,
+        let object = if origin.records == Records::None && !origin.uid.is_empty() {
+            new_object(id, origin.uid, &AllocatedIps::default(), first)
+        } else {
+            let known = self.pools.lock().get(&id.pool).cloned();
+            let pool = match known.filter(|pool| pool.is_good_for(&origin)) {
+                Some(pool) => pool,
+                None => self.read_pool(&id.pool, origin.records).await?,
+            };
+            new_object(id, &pool.uid, &pool.seeds, first)
         };
-        let object = new_object(id, &pool, first);
         let request = request::Request::new(path()).create(&PostParams::default(), object);
         let created: BlockObject = self.requests.write(request).await.map_err(|failure| failure.about(named(id)))?;
         Ok(created.into())
     }
 
-    async fn read_pool(&self, name: &str) -> Result<Arc<Pool>, StoreError> {
+    async fn read_pool(&self, name: &str, records: Records) -> Result<Arc<Pool>, StoreError> {
         let what = format!("SpiderIPPool {name}");
+        let begun = Instant::now();
         let request = request::Request::new(SpiderIPPool::url_path(&(), None)).get(name, &GetParams::default());
         let PoolObject { metadata, status } =
             self.requests.read(request).await.map_err(|failure| failure.about(&what))?;
@@ -106,9 +119,9 @@ impl ClusterBlocks {
         let field = status.and_then(|status| status.allocated_ips);
         let seeds = AllocatedIps::parse(field.as_deref());
         let seeds = seeds.map_err(|error| StoreError::Refused(format!("{what}: {error}")))?;
-        let pool = Arc::new(Pool { uid: metadata.uid.unwrap_or_default(), seeds, read: Instant::now() });
+        let pool = Arc::new(Pool { uid: metadata.uid.unwrap_or_default(), seeds, records, read: begun });
         let mut pools = self.pools.lock();
-        pools.retain(|_, pool| pool.read.elapsed() < REMEMBERED);
+        pools.retain(|_, pool| pool.records != Records::Open || pool.read.elapsed() < REMEMBERED);
         pools.insert(name.to_owned(), Arc::clone(&pool));
         Ok(pool)
     }
@@ -178,10 +191,10 @@ impl BlockStore for ClusterBlocks {
     fn create<'a>(
         &'a self,
         id: &'a BlockId,
-        owner: &'a str,
+        origin: Origin<'a>,
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>> {
-        Box::pin(async move { self.new_block(id, owner, first).await })
+        Box::pin(async move { self.new_block(id, origin, first).await })
     }
 
     fn change<'a>(
@@ -272,10 +285,11 @@ struct PoolObject {
     status: Option<SpiderIPPoolStatus>,
 }
 
-/// The object of a new block, with what `pool`'s status says about its addresses, and the `first` to take others.
-fn new_object(id: &BlockId, pool: &Pool, first: &BTreeMap<IpAddr, BlockAllocation>) -> Vec<u8> {
+/// The object of a new block of the pool with that uid, with what `seeds` say about its addresses, and the `first` to take
+/// others.
+fn new_object(id: &BlockId, uid: &str, seeds: &AllocatedIps, first: &BTreeMap<IpAddr, BlockAllocation>) -> Vec<u8> {
     let range = id.block.range();
-    let seeds = pool.seeds.0.range(range.first()..=range.last());
+    let seeds = seeds.0.range(range.first()..=range.last());
     let mut allocations = first.clone();
     allocations.extend(seeds.map(|(&address, holder)| (address, taken_over(holder))));
     let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine: BTreeMap::new() };
@@ -283,7 +297,7 @@ fn new_object(id: &BlockId, pool: &Pool, first: &BTreeMap<IpAddr, BlockAllocatio
         api_version: SpiderIPPool::api_version(&()).into(),
         kind: SpiderIPPool::kind(&()).into(),
         name: id.pool.clone(),
-        uid: pool.uid.clone(),
+        uid: uid.to_owned(),
         controller: Some(true),
         block_owner_deletion: None,
     };

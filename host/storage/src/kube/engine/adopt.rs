@@ -14,7 +14,7 @@ use spiderpool_ip::Block;
 use super::retry::{self, Chance};
 use super::shared::{bounded, retried};
 use crate::LedgerError;
-use crate::kube::{BlockId, BlockStore, Change, ChangeError, Mark, RecordedEndpoint, StoreError, StoredBlock};
+use crate::kube::{BlockId, BlockStore, Change, ChangeError, Mark, Origin, RecordedEndpoint, StoreError, StoredBlock};
 
 /// What one endpoint says about one address.
 pub(super) struct Claim {
@@ -56,7 +56,7 @@ async fn made(store: &dyn BlockStore, chance: &Chance, id: &BlockId) -> Result<O
     let what = format!("make the block {id}");
     let created = retried(chance, &what, || {
         Box::pin(async move {
-            match store.create(id, "", &BTreeMap::new()).await {
+            match store.create(id, Origin::default(), &BTreeMap::new()).await {
                 Ok(stored) => Ok(Some(stored)),
                 Err(StoreError::Exists(_)) => store.get(id).await,
                 Err(StoreError::Gone(_)) => Ok(None),

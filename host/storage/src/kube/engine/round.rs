@@ -18,7 +18,7 @@ use super::retry::{self, LANDING};
 use super::shared::bounded;
 use super::writer::Writer;
 use crate::block::Bits;
-use crate::kube::{BlockId, ChangeError, Mark, StoreError, StoredBlock};
+use crate::kube::{BlockId, ChangeError, Mark, Origin, StoreError, StoredBlock};
 use crate::{BoxFuture, PoolSpace, Why};
 
 /// How many blocks are read or changed at once.
@@ -120,8 +120,8 @@ impl Writer {
         for block in plan.creates {
             let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
             calls.push(Box::pin(async move {
-                let owner = batch.space.as_ref().map(|space| space.uid.as_str()).unwrap_or_default();
-                let created = bounded(store.create(&id, owner, &batch.takes())).await;
+                let origin = batch.space.as_deref().map(Origin::from).unwrap_or_default();
+                let created = bounded(store.create(&id, origin, &batch.takes())).await;
                 (block, Reply::Created(batch, created))
             }));
         }

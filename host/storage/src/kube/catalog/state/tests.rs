@@ -8,7 +8,12 @@ fn written<K>(name: &str, spec: Value) -> Written<K> {
 }
 
 fn pool(name: &str, spec: Value) -> Heard {
-    Heard::Pool(Event::Apply(written(name, spec)))
+    pool_with(name, spec, Records::Open)
+}
+
+fn pool_with(name: &str, spec: Value, records: Records) -> Heard {
+    let metadata = written::<SpiderIPPool>(name, Value::Null).metadata;
+    Heard::Pool(Event::Apply(pools::Pool { metadata, spec, records }))
 }
 
 fn reserved(name: &str, spec: Value) -> Heard {
@@ -49,6 +54,18 @@ fn reserving_changes_the_space_of_the_pools_that_have_the_address() {
     // And back, when the reservation goes.
     state.hear(Heard::ReservedIp(Event::Delete(written("r", json!({"ips": ["10.6.0.2"]})))));
     assert_eq!(state.catalog(&after).pools["p4"].space.usable.count(), 9);
+}
+
+#[test]
+fn what_is_known_of_a_pools_records_comes_with_its_space() {
+    let mut state = State::default();
+    let mut catalog = Catalog::default();
+    for records in [Records::None, Records::Open, Records::Settled("9".into())] {
+        assert!(state.hear(pool_with("p4", p4(), records.clone())));
+        catalog = state.catalog(&catalog);
+        assert_eq!(catalog.pools["p4"].space.records, records);
+        assert!(!state.hear(pool_with("p4", p4(), records)));
+    }
 }
 
 #[test]
