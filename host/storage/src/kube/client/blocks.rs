@@ -29,7 +29,9 @@ use crate::{BoxFuture, Records};
 const BLOCKS_PER_PAGE: u32 = 500;
 
 /// How long [`Records::Open`] are good for making blocks: in a storm a node makes one block after another.
-const REMEMBERED: Duration = Duration::from_secs(10);
+const OPEN: Duration = Duration::from_secs(10);
+/// How long others are kept. They stay good for ever; but so that those of pools that are gone do not stay, too.
+const SETTLED: Duration = Duration::from_secs(3600);
 
 /// The blocks of a cluster.
 ///
@@ -56,8 +58,11 @@ struct Pool {
 
 impl Pool {
     fn is_good_for(&self, origin: &Origin<'_>) -> bool {
-        let lasts = origin.records != Records::Open || self.read.elapsed() < REMEMBERED;
-        self.uid == origin.uid && self.records == origin.records && lasts
+        self.uid == origin.uid && self.records == origin.records && self.is_kept()
+    }
+
+    fn is_kept(&self) -> bool {
+        self.read.elapsed() < if self.records == Records::Open { OPEN } else { SETTLED }
     }
 }
 
@@ -121,7 +126,7 @@ impl ClusterBlocks {
         let seeds = seeds.map_err(|error| StoreError::Refused(format!("{what}: {error}")))?;
         let pool = Arc::new(Pool { uid: metadata.uid.unwrap_or_default(), seeds, records, read: begun });
         let mut pools = self.pools.lock();
-        pools.retain(|_, pool| pool.records != Records::Open || pool.read.elapsed() < REMEMBERED);
+        pools.retain(|_, pool| pool.is_kept());
         pools.insert(name.to_owned(), Arc::clone(&pool));
         Ok(pool)
     }
