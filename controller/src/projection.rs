@@ -95,13 +95,8 @@ pub fn wanted(
             records.0.extend(holders.iter().map(|(address, holder)| (*address, holder.clone())));
         }
     }
-    let mut field = records.to_field();
-    if waiting > 0 {
-        // Means the same, and is another text: whose it is changes with the text alone, also where a block was removed by hand
-        // and the records that were projected from it wait for another one.
-        field.iter_mut().for_each(|field| field.push(' '));
-    }
-    Some(Wanted { status: status(field, count), held: count > 0, in_blocks: waiting == 0, unreadable: None })
+    let status = status(records.to_field(), count);
+    Some(Wanted { status, held: count > 0, in_blocks: waiting == 0, unreadable: None })
 }
 
 #[cfg(test)]

@@ -44,9 +44,14 @@ pub(crate) fn next(
         let all: Vec<&str> = pool.finalizers.iter().map(String::as_str).chain([FINALIZER]).collect();
         return (Some(Step::Object(object_patch(pool, json!(all)))), None);
     }
-    let Some(wanted) = projection::wanted(&pool.status, pool.total, blocks, limit) else {
+    let Some(mut wanted) = projection::wanted(&pool.status, pool.total, blocks, limit) else {
         return (None, None);
     };
+    if pool.projected && !wanted.in_blocks && wanted.status.allocated_ips == pool.status.allocated_ips {
+        // A block was removed by hand, and what was projected from it waits for another one, of which agents must hear. Whose
+        // the text is changes with the text alone: this one means the same, and stays until the next step.
+        wanted.status.allocated_ips.iter_mut().for_each(|text| text.push(' '));
+    }
     let changes = status_changes(&pool.status, &wanted.status);
     let step = if !changes.is_empty() {
         let patch = json!({"metadata": {"resourceVersion": pool.version}, "status": changes});

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::{PoolHolder, SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus};
+use spiderpool_crd::keys::MANAGER_PROJECTION;
+use spiderpool_crd::{PoolHolder, SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus, managers_of_records};
 use spiderpool_ip::Block;
 use tracing::warn;
 
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     pub total: Option<i64>,
     /// Its status.
     pub status: SpiderIPPoolStatus,
+    /// Whether its list of holders says of itself that all of it is in blocks.
+    pub projected: bool,
 }
 
 /// Blocks of one pool.
@@ -173,6 +176,7 @@ impl View {
             deleting: object.is_terminating(),
             total,
             status: object.status.clone().unwrap_or_default(),
+            projected: managers_of_records(&object.metadata).contains(&MANAGER_PROJECTION),
         };
         let before = self.pools.insert(name.clone(), pool);
         let changed = if before.as_ref() == self.pools.get(&name) { Vec::new() } else { vec![name] };

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use spiderpool_ip::{AddressError, parse_address};
 
@@ -23,6 +24,15 @@ pub struct PoolHolder {
     /// The pod's UID. Records of old releases have none.
     #[serde(default)]
     pub pod_uid: String,
+}
+
+/// The field managers that wrote the field in a pool of that metadata: one, as a rule, or none where it was never written.
+#[must_use]
+pub fn managers_of_records(metadata: &ObjectMeta) -> Vec<&str> {
+    let entries = metadata.managed_fields.iter().flatten().filter(|entry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:status"]["f:allocatedIPs"].is_null())
+    });
+    entries.map(|entry| entry.manager.as_deref().unwrap_or_default()).collect()
 }
 
 /// Why the text is not a list of holders.

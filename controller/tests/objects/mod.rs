@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Client, Resource, ResourceExt};
@@ -19,21 +18,11 @@ pub(crate) trait Told {
     fn listed(&self) -> Option<&str>;
     fn allocated(&self) -> Option<i64>;
     fn total(&self) -> Option<i64>;
-    /// The field managers of the list.
-    fn listed_by(&self) -> Vec<&str>;
 }
 
 impl Told for Pool {
     fn listed(&self) -> Option<&str> {
         self.status.as_ref()?.allocated_ips.as_deref()
-    }
-
-    fn listed_by(&self) -> Vec<&str> {
-        let is_of_list = |entry: &&ManagedFieldsEntry| {
-            entry.fields_v1.as_ref().is_some_and(|fields| fields.0["f:status"].get("f:allocatedIPs").is_some())
-        };
-        let entries = self.metadata.managed_fields.iter().flatten();
-        entries.filter(is_of_list).filter_map(|entry| entry.manager.as_deref()).collect()
     }
 
     fn allocated(&self) -> Option<i64> {

@@ -17,8 +17,8 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client};
 use serde_json::Value;
-use spiderpool_crd::SpiderIPPool;
 use spiderpool_crd::keys::MANAGER_PROJECTION;
+use spiderpool_crd::{SpiderIPPool, managers_of_records};
 
 use super::lean::WholePool;
 use super::waits::{Waits, waits};
@@ -215,12 +215,9 @@ fn settled(metadata: &ObjectMeta) -> Records {
 }
 
 fn writer(metadata: &ObjectMeta) -> Writer {
-    let mut writers = metadata.managed_fields.iter().flatten().filter(|entry| {
-        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:status"]["f:allocatedIPs"].is_null())
-    });
-    match (writers.next(), writers.next()) {
-        (None, _) => Writer::Nobody,
-        (Some(writer), None) if writer.manager.as_deref() == Some(MANAGER_PROJECTION) => Writer::Us,
+    match managers_of_records(metadata)[..] {
+        [] => Writer::Nobody,
+        [MANAGER_PROJECTION] => Writer::Us,
         _ => Writer::Others,
     }
 }
