@@ -51,8 +51,8 @@ pub struct Wanted {
     pub held: bool,
     /// Whether the status tells of nobody whom no block knows. Agents need not read it then ([`MANAGER_PROJECTION`]).
     ///
-    /// [`MANAGER_PROJECTION`]: spiderpool_crd::keys::MANAGER_PROJECTION
-    pub in_blocks: bool,
+    /// [`MANAGER_PROJECTION`]: spiderpool_crd::MANAGER_PROJECTION
+    pub projected: bool,
     /// Why `allocatedIPs` is left as it is: it cannot be read, and nobody knows what would be lost.
     pub unreadable: Option<AllocatedIpsError>,
 }
@@ -84,7 +84,7 @@ pub fn wanted(
         Ok(records) => records,
         Err(error) => {
             let status = status(current.allocated_ips.clone(), in_blocks);
-            return Some(Wanted { status, held: true, in_blocks: false, unreadable: Some(error) });
+            return Some(Wanted { status, held: true, projected: false, unreadable: Some(error) });
         }
     };
     records.0.retain(|address, _| !blocks.contains_key(&Block::containing(*address)));
@@ -96,7 +96,7 @@ pub fn wanted(
         }
     }
     let status = status(records.to_field(), count);
-    Some(Wanted { status, held: count > 0, in_blocks: waiting == 0, unreadable: None })
+    Some(Wanted { status, held: count > 0, projected: waiting == 0, unreadable: None })
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The next thing to do for a pool. One at a time: each is looked at again when the pool has changed by it.
 
 use serde_json::{Map, Value, json};
-use spiderpool_crd::keys::MANAGER_PROJECTION;
-use spiderpool_crd::{AllocatedIpsError, FINALIZER, SpiderIPBlock, SpiderIPPoolStatus};
+use spiderpool_crd::{AllocatedIpsError, FINALIZER, MANAGER_PROJECTION, SpiderIPBlock, SpiderIPPoolStatus};
 
 use crate::projection;
 use crate::view::{Pool, PoolBlocks};
@@ -47,7 +46,7 @@ pub(crate) fn next(
     let Some(mut wanted) = projection::wanted(&pool.status, pool.total, blocks, limit) else {
         return (None, None);
     };
-    if pool.projected && !wanted.in_blocks && wanted.status.allocated_ips == pool.status.allocated_ips {
+    if pool.projected && !wanted.projected && wanted.status.allocated_ips == pool.status.allocated_ips {
         // A block was removed by hand, and what was projected from it waits for another one, of which agents must hear. Whose
         // the text is changes with the text alone: this one means the same, and stays until the next step.
         wanted.status.allocated_ips.iter_mut().for_each(|text| text.push(' '));
@@ -55,7 +54,7 @@ pub(crate) fn next(
     let changes = status_changes(&pool.status, &wanted.status);
     let step = if !changes.is_empty() {
         let patch = json!({"metadata": {"resourceVersion": pool.version}, "status": changes});
-        Some(Step::Status { patch, manager: if wanted.in_blocks { MANAGER_PROJECTION } else { MANAGER } })
+        Some(Step::Status { patch, manager: if wanted.projected { MANAGER_PROJECTION } else { MANAGER } })
     } else if pool.deleting && has_finalizer && !wanted.held {
         let others: Vec<&String> = pool.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).collect();
         let blocks = blocks.iter().map(|(block, known)| (SpiderIPBlock::name_of(name, *block), known.version.clone()));

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 use spiderpool_crd::ipblock::BlockAllocation;
-use spiderpool_crd::keys::MANAGER_PROJECTION;
-use spiderpool_crd::{PoolHolder, SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus, managers_of_records};
+use spiderpool_crd::{
+    MANAGER_PROJECTION, PoolHolder, SpiderIPBlock, SpiderIPPool, SpiderIPPoolStatus, managers_of_records,
+};
 use spiderpool_ip::Block;
 use tracing::warn;
 

@@ -12,8 +12,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use objects::{Objects, Pool, Told};
 use serde_json::json;
 use spiderpool_cluster::Cluster;
-use spiderpool_crd::keys::MANAGER_PROJECTION;
-use spiderpool_crd::{FINALIZER, SpiderIPBlock, managers_of_records};
+use spiderpool_crd::{FINALIZER, MANAGER_PROJECTION, SpiderIPBlock, managers_of_records};
 
 const PROMISED: Duration = Duration::from_secs(2);
 /// Where it is not about time, and the machine may be busy.

@@ -26,6 +26,10 @@ pub struct PoolHolder {
     pub pod_uid: String,
 }
 
+/// The field manager of spiderpool-controller where every holder that it lists is in a block: whoever makes another block
+/// need not look for holders of its addresses in the field.
+pub const MANAGER_PROJECTION: &str = "spiderpool-projection";
+
 /// The field managers that wrote the field in a pool of that metadata: one, as a rule, or none where it was never written.
 #[must_use]
 pub fn managers_of_records(metadata: &ObjectMeta) -> Vec<&str> {

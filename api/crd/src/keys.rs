@@ -10,10 +10,6 @@ pub fn cidr_label_value(cidr: &Cidr) -> String {
     cidr.to_string().replacen('.', "-", 3).replacen(':', "-", 7).replacen('/', "-", 1)
 }
 
-/// The field manager of spiderpool-controller where it projects blocks into a pool's status. As long as nobody else is the
-/// manager of `status.allocatedIPs`, nobody but a block says who holds an address that was free when the projection began.
-pub const MANAGER_PROJECTION: &str = "spiderpool-projection";
-
 // === Annotations of pods ===
 
 /// One pool choice for the NIC at hand: `{"ipv4":["p"],"ipv6":["p"]}`; either key may be missing, wildcards are allowed.

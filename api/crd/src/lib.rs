@@ -29,7 +29,7 @@ pub mod reserved_ip;
 mod schema;
 pub mod subnet;
 
-pub use allocated_ips::{AllocatedIps, AllocatedIpsError, PoolHolder, managers_of_records};
+pub use allocated_ips::{AllocatedIps, AllocatedIpsError, MANAGER_PROJECTION, PoolHolder, managers_of_records};
 pub use coordinator::{CoordinatorSpec, SpiderCoordinator, SpiderCoordinatorStatus};
 pub use endpoint::{SpiderEndpoint, SpiderEndpointStatus};
 pub use field::FieldError;

@@ -43,8 +43,8 @@ With all calls in flight all the time the mean of what one takes is their number
 plugins run at once, which alone costs a sixth, as STATUS/s shows; and agents that know nothing of each other yet meet in 63 \
 blocks: they make some 540 requests for blocks instead of 280. A third of these look where there is room, some 40 come too late \
 for a block that nobody had made, some 70 for an address: 37 nodes find every block made, and the pool has no address to \
-spare. API server and agents take almost a second more for it. Nodes are numbered, as most are; where their names say nothing \
-of each other, 20 more come too late for a block. \
+spare. API server and agents take 0.8 s more for it. The nodes are numbered; where their names say nothing of each other, a \
+dozen more come too late for a block. \
 A list of 63 blocks takes 1.7 ms of the API server's processor and 0.5 ms of etcd's; one from the API server's memory takes \
 two thirds of that, and is so far behind in a storm that more comes too late.
 ";

@@ -17,6 +17,7 @@ mod lean;
 mod owners;
 mod pods;
 mod pools;
+mod records;
 mod shelf;
 mod state;
 mod waits;

@@ -64,8 +64,8 @@ impl State {
     /// Takes something in. Answers whether the catalog changes.
     pub(super) fn hear(&mut self, heard: Heard) -> bool {
         let written = match heard {
-            Heard::Pool(event) => self.pools.hear(event, |pools::Pool { metadata, spec, records }| {
-                let (name, pool) = read(Written::new(metadata, spec), |metadata, spec: SpiderIPPoolSpec| {
+            Heard::Pool(event) => self.pools.hear(event, |pools::Pool { written, records }| {
+                let (name, pool) = read(written, |metadata, spec: SpiderIPPoolSpec| {
                     spec.cidr()?;
                     Ok(SpiderIPPool { metadata, spec, status: None })
                 });

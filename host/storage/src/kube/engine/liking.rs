@@ -12,7 +12,6 @@ const HOMES: u64 = 64;
 /// What a node likes, by its name.
 #[derive(Debug)]
 pub(super) struct Liking {
-    node: String,
     hash: u64,
     home: u64,
 }
@@ -29,7 +28,7 @@ impl Liking {
             .bytes()
             .fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
         let row = scatter(fnv1a(format!("{} {}", &host[..begin], &node[end..]).as_bytes())) as u64;
-        Self { node: node.to_owned(), hash: fnv1a(node.as_bytes()), home: row.wrapping_add(number) % HOMES }
+        Self { hash: fnv1a(node.as_bytes()), home: row.wrapping_add(number) % HOMES }
     }
 
     /// How much the node likes a block: its home most, the others in an order of its own.
@@ -41,7 +40,7 @@ impl Liking {
 
     /// Whether it begins at the end of what others have left, after so many losses.
     pub(super) fn begins_at_the_end(&self, losses: u64) -> bool {
-        scatter(fnv1a(format!("{} {losses}", self.node).as_bytes())) & 1 == 1
+        scatter(self.hash ^ losses) & 1 == 1
     }
 }
 

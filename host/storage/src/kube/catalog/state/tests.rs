@@ -12,8 +12,7 @@ fn pool(name: &str, spec: Value) -> Heard {
 }
 
 fn pool_with(name: &str, spec: Value, records: Records) -> Heard {
-    let metadata = written::<SpiderIPPool>(name, Value::Null).metadata;
-    Heard::Pool(Event::Apply(pools::Pool { metadata, spec, records }))
+    Heard::Pool(Event::Apply(pools::Pool { written: written(name, spec), records }))
 }
 
 fn reserved(name: &str, spec: Value) -> Heard {
