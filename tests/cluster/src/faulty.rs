@@ -19,7 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The share of requests, of 0 to 1, that each fault meets. A request meets one at most.
+/// The share of requests, of 0 to 1, that each fault meets. A request meets one at most. A fault that has met none yet meets the
+/// first that it can: few requests are reason enough to meet every fault.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     /// Changes that are answered with 409 and not done: somebody else was faster.
@@ -96,8 +97,14 @@ impl Faulty {
     /// What requests have met so far.
     #[must_use]
     pub fn met(&self) -> Met {
+        self.met.read()
+    }
+}
+
+impl Counts {
+    fn read(&self) -> Met {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts { conflicts, throttled, lost } = &*self.met;
+        let Self { conflicts, throttled, lost } = self;
         Met { conflicts: count(conflicts), throttled: count(throttled), lost: count(lost) }
     }
 }
@@ -142,7 +149,7 @@ struct Lost;
 
 impl Way {
     async fn pass(self, mut request: Request<Incoming>) -> Result<Response<Body>, Lost> {
-        let fate = self.shares.borrow().fate(request.method(), fastrand::f64());
+        let fate = self.shares.borrow().fate(request.method(), fastrand::f64(), self.met.read());
         let count = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed);
         match fate {
             Fate::Conflict => {
@@ -171,16 +178,22 @@ impl Way {
 }
 
 impl Faults {
-    /// What becomes of a request that draws this number, of 0 to 1.
-    fn fate(self, method: &Method, drawn: f64) -> Fate {
+    /// What becomes of a request that draws this number, of 0 to 1, when faults have met so many.
+    fn fate(self, method: &Method, drawn: f64, met: Met) -> Fate {
         let Self { conflicts, throttled, lost } = self;
         let changes = *method != Method::GET;
         let patches = *method == Method::PATCH || *method == Method::PUT;
-        match drawn {
-            drawn if drawn < throttled => Fate::Throttled,
-            drawn if drawn < throttled + lost && changes => Fate::Lost,
-            drawn if drawn > 1.0 - conflicts && patches => Fate::Conflict,
-            _ => Fate::Fine,
+        let is_first = |share: f64, met: u64| share > 0.0 && met == 0;
+        if patches && (is_first(conflicts, met.conflicts) || drawn > 1.0 - conflicts) {
+            Fate::Conflict
+        } else if is_first(lost, met.lost) && changes {
+            Fate::Lost
+        } else if is_first(throttled, met.throttled) || drawn < throttled {
+            Fate::Throttled
+        } else if drawn < throttled + lost && changes {
+            Fate::Lost
+        } else {
+            Fate::Fine
         }
     }
 }

@@ -6,7 +6,7 @@ use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Error};
 use serde_json::json;
-use spiderpool_cluster::{Cluster, Faults, Met};
+use spiderpool_cluster::{Cluster, Faults, Faulty, Met};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -15,15 +15,10 @@ async fn each_fault_meets_its_share_of_requests() -> Result<()> {
     let cluster = Cluster::shared().await?;
     let namespace = cluster.namespace().await?;
     let faulty = cluster.faulty().await?;
-    let read = Kubeconfig::read_from(faulty.kubeconfig())?;
-    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+    let config = config(&faulty).await?;
     let address = config.cluster_url.authority().context("an address")?.to_string();
     let far = Api::<ConfigMap>::namespaced(Client::try_from(config)?, &namespace);
     let near = Api::<ConfigMap>::namespaced(cluster.client()?, &namespace);
-    let object = |name: &str| ConfigMap {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-        ..ConfigMap::default()
-    };
     let change = Patch::Merge(json!({"data": {"changed": "yes"}}));
     let changed = |object: ConfigMap| object.data.is_some_and(|data| data.contains_key("changed"));
 
@@ -51,4 +46,32 @@ async fn each_fault_meets_its_share_of_requests() -> Result<()> {
     let Met { conflicts, throttled, lost } = faulty.met();
     ensure!((conflicts, throttled) == (1, 1) && lost >= 1, "{conflicts} {throttled} {lost}");
     Ok(())
+}
+
+#[tokio::test]
+async fn each_fault_meets_the_first_request_that_it_can() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let namespace = cluster.namespace().await?;
+    let faulty = cluster.faulty().await?;
+    let far = Api::<ConfigMap>::namespaced(Client::try_from(config(&faulty).await?)?, &namespace);
+    let rare = f64::MIN_POSITIVE;
+    faulty.set(Faults { conflicts: rare, throttled: rare, lost: rare });
+    let answer = far.create(&PostParams::default(), &object("lost")).await;
+    ensure!(matches!(&answer, Err(error) if !matches!(error, Error::Api(_))), "{answer:?}");
+    let change = Patch::Merge(json!({"data": {"changed": "yes"}}));
+    let answer = far.patch("lost", &PatchParams::default(), &change).await;
+    ensure!(matches!(&answer, Err(Error::Api(status)) if status.code == 409), "{answer:?}");
+    far.get("lost").await?;
+    ensure!(faulty.met() == Met { conflicts: 1, throttled: 1, lost: 1 }, "{:?}", faulty.met());
+    Ok(())
+}
+
+/// What a client needs that comes this way.
+async fn config(faulty: &Faulty) -> Result<Config> {
+    let read = Kubeconfig::read_from(faulty.kubeconfig())?;
+    Ok(Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
+}
+
+fn object(name: &str) -> ConfigMap {
+    ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
 }
