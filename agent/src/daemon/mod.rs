@@ -24,7 +24,9 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use spiderpool_runtime::{HostConfig, PolicyHost};
-use spiderpool_storage::kube::{ClusterBlocks, ClusterCatalog, ClusterEndpoints, KubeLedger, KubeLedgerConfig, Spaces};
+use spiderpool_storage::kube::{
+    ClusterBlocks, ClusterCatalog, ClusterEndpoints, ClusterNodes, KubeLedger, KubeLedgerConfig, Spaces,
+};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -167,7 +169,12 @@ async fn ledger(server: &ApiServer, catalog: &ClusterCatalog, node: &str, gate: 
     let endpoints = Arc::new(ClusterEndpoints::new(server.client.clone()));
     let catalogs = catalog.subscribe();
     let spaces: Spaces = Arc::new(move |name| Some(Arc::clone(&catalogs.borrow().pools.get(name)?.space)));
-    let config = KubeLedgerConfig::new(node.to_owned(), blocks, endpoints, spaces);
+    let catalogs = catalog.subscribe();
+    let config = KubeLedgerConfig {
+        nodes: Some(Arc::new(ClusterNodes::new(server.client.clone()))),
+        pending: Arc::new(move || catalogs.borrow().pending()),
+        ..KubeLedgerConfig::new(node.to_owned(), blocks, endpoints, spaces)
+    };
     loop {
         match KubeLedger::open(config.clone()).await {
             Ok(ledger) => return ledger,

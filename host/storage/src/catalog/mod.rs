@@ -85,3 +85,12 @@ pub struct Catalog {
     /// What could not be used, in the order of files and documents, or by kind and name.
     pub problems: Vec<Problem>,
 }
+
+impl Catalog {
+    /// The UIDs of pods of this node that have not started yet, and have a network of their own: they ask for addresses soon, if
+    /// ever.
+    #[must_use]
+    pub fn pending(&self) -> Vec<String> {
+        self.pods.values().filter(|pod| pods::is_pending(pod)).filter_map(|pod| pod.metadata.uid.clone()).collect()
+    }
+}

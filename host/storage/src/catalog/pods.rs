@@ -119,6 +119,13 @@ fn dead(pod: &Pod) -> Option<Dead> {
     }
 }
 
+/// Whether it has not started yet, and has a network of its own.
+pub(super) fn is_pending(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let shares_network = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none() && phase == Some("Pending") && !shares_network
+}
+
 /// The pods that people wrote down.
 pub(super) struct WrittenPods(pub(super) watch::Receiver<Arc<Catalog>>);
 
@@ -142,7 +149,7 @@ impl Pods for WrittenPods {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -168,5 +175,18 @@ mod tests {
         for (restart, phase, reason, expected) in cases {
             assert_eq!(dead(restart, phase, reason), expected, "{restart} {phase} {reason}");
         }
+    }
+
+    #[test]
+    fn a_pod_is_pending_that_is_to_start_with_a_network_of_its_own() {
+        let pending = |metadata: Value, phase: &str, host_network: bool| {
+            let spec = json!({"hostNetwork": host_network, "containers": []});
+            let pod = json!({"metadata": metadata, "spec": spec, "status": {"phase": phase}});
+            is_pending(&serde_json::from_value(pod).unwrap())
+        };
+        assert!(pending(json!({}), "Pending", false));
+        assert!(!pending(json!({}), "Pending", true));
+        assert!(!pending(json!({}), "Running", false));
+        assert!(!pending(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), "Pending", false));
     }
 }

@@ -7,10 +7,10 @@ mod mark;
 mod store;
 
 pub use catalog::{ClusterCatalog, Freshness};
-pub use client::{ClusterBlocks, ClusterEndpoints, ConnectError, configuration, connect};
-pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Spaces};
+pub use client::{ClusterBlocks, ClusterEndpoints, ClusterNodes, ConnectError, configuration, connect};
+pub use engine::{Clock, KubeLedger, KubeLedgerConfig, Pending, Spaces};
 pub use mark::Mark;
 pub use store::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Origin, PodRef, RecordedEndpoint, StoreError,
-    StoredBlock,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, NodeStore, Origin, PodRef, RecordedEndpoint,
+    StoreError, StoredBlock,
 };

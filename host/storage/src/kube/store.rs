@@ -1,4 +1,4 @@
-//! What the engine asks of the API server, and no more: two small traits, so that the same engine runs against a real
+//! What the engine asks of the API server, and no more: three small traits, so that the same engine runs against a real
 //! API server and against a simulated one that loses replies.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,6 +187,15 @@ pub trait EndpointStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn of_node<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Vec<RecordedEndpoint>, StoreError>>;
+}
+
+/// The nodes of the cluster.
+pub trait NodeStore: Send + Sync {
+    /// Their names, perhaps as they were a short while ago.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn names(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
 }
 
 /// A pod that has, or had, a record.

@@ -11,8 +11,8 @@ use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpoint, SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 use spiderpool_storage::kube::{
-    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Mark, Origin, PodRef, RecordedEndpoint,
-    StoreError, StoredBlock,
+    BlockId, BlockMark, BlockStore, Change, ChangeError, EndpointStore, Mark, NodeStore, Origin, PodRef,
+    RecordedEndpoint, StoreError, StoredBlock,
 };
 use spiderpool_storage::{BoxFuture, Endpoint};
 use tokio::sync::oneshot;
@@ -99,6 +99,11 @@ impl Cluster {
 
     pub(crate) fn now(&self) -> SystemTime {
         self.0.lock().clock()
+    }
+
+    /// The UIDs of the pods that exist.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        self.0.lock().pods.values().cloned().collect()
     }
 }
 
@@ -344,6 +349,12 @@ impl Link {
                 _ => answer.await.unwrap_or_else(|_| Err(unknown())),
             }
         })
+    }
+}
+
+impl NodeStore for Link {
+    fn names(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        self.call("read nodes".to_owned(), vec![], |_| Ok((0..3).map(|n| format!("node{n}")).collect()))
     }
 }
 

@@ -107,12 +107,15 @@ impl World {
         };
         let pools: BTreeMap<String, Arc<PoolSpace>> =
             self.pools.iter().map(|pool| (pool.name.clone(), Arc::clone(pool))).collect();
-        let clock = self.cluster.clone();
+        let (clock, known, crowd) = (self.cluster.clone(), self.cluster.clone(), self.seed % 2 == 1);
         let config = KubeLedgerConfig {
             node: self.agents[agent].node.clone(),
             blocks: Arc::new(Link { cluster: self.cluster.clone(), run }),
             endpoints: Arc::new(Link { cluster: self.cluster.clone(), run }),
+            nodes: Some(Arc::new(Link { cluster: self.cluster.clone(), run })),
             spaces: Arc::new(move |name: &str| pools.get(name).cloned()),
+            // In every other world agents expect those that ask.
+            pending: Arc::new(move || if crowd { known.pods() } else { Vec::new() }),
             clock: Arc::new(move || clock.now()),
             seed: self.seed ^ run,
         };

@@ -49,6 +49,7 @@ pub(super) struct LeanPod {
 #[serde(rename_all = "camelCase")]
 struct LeanPodSpec {
     node_name: Option<String>,
+    host_network: Option<bool>,
     restart_policy: Option<String>,
 }
 
@@ -60,11 +61,11 @@ struct LeanPodStatus {
 
 impl From<LeanPod> for Pod {
     fn from(LeanPod { metadata, spec, status }: LeanPod) -> Self {
-        let LeanPodSpec { node_name, restart_policy } = spec;
+        let LeanPodSpec { node_name, host_network, restart_policy } = spec;
         let LeanPodStatus { phase, reason } = status;
         Self {
             metadata: kept(metadata),
-            spec: Some(PodSpec { node_name, restart_policy, ..PodSpec::default() }),
+            spec: Some(PodSpec { node_name, host_network, restart_policy, ..PodSpec::default() }),
             status: Some(PodStatus { phase, reason, ..PodStatus::default() }),
         }
     }

@@ -61,17 +61,18 @@ mod entry;
 mod expiry;
 mod inherit;
 mod job;
-mod liking;
 mod memory;
 mod others;
 mod pick;
 mod picture;
 mod pictures;
 mod plan;
+mod rank;
 mod recorder;
 mod request;
 mod retry;
 mod round;
+mod share;
 mod shared;
 mod turns;
 mod writer;
@@ -83,7 +84,7 @@ use std::time::{Duration, SystemTime};
 use spiderpool_ip::IpSet;
 use tokio::sync::oneshot;
 
-use super::{BlockStore, EndpointStore};
+use super::{BlockStore, EndpointStore, NodeStore};
 use crate::{
     Allocation, BoxFuture, Endpoint, Holder, Lease, Ledger, LedgerError, PoolSpace, Quarantine, Release, Reservation,
     ReserveError, Usage,
@@ -97,6 +98,9 @@ pub type Spaces = Arc<dyn Fn(&str) -> Option<Arc<PoolSpace>> + Send + Sync>;
 /// The time of day, by which quarantines end.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
+/// The UIDs of the pods of this node that have not started yet, as far as is known: so many may be about to ask.
+pub type Pending = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What the engine is made of.
 #[derive(Clone)]
 pub struct KubeLedgerConfig {
@@ -106,9 +110,13 @@ pub struct KubeLedgerConfig {
     pub blocks: Arc<dyn BlockStore>,
     /// The records.
     pub endpoints: Arc<dyn EndpointStore>,
+    /// The nodes; none: this one's place among them is guessed from its name.
+    pub nodes: Option<Arc<dyn NodeStore>>,
     /// The pools. Must know them before the ledger is opened: prefix length, gateway and routes of what the node holds
     /// come from here.
     pub spaces: Spaces,
+    /// The pods that may be about to ask.
+    pub pending: Pending,
     /// The time of day.
     pub clock: Clock,
     /// From where chance starts: places inside pools and the length of waits.
@@ -116,10 +124,19 @@ pub struct KubeLedgerConfig {
 }
 
 impl KubeLedgerConfig {
-    /// With the machine's clock and a seed of its own.
+    /// With the machine's clock and a seed of its own, and nothing known of nodes and of pods to come.
     #[must_use]
     pub fn new(node: String, blocks: Arc<dyn BlockStore>, endpoints: Arc<dyn EndpointStore>, spaces: Spaces) -> Self {
-        Self { node, blocks, endpoints, spaces, clock: Arc::new(SystemTime::now), seed: fastrand::u64(..) }
+        Self {
+            node,
+            blocks,
+            endpoints,
+            nodes: None,
+            spaces,
+            pending: Arc::new(Vec::new),
+            clock: Arc::new(SystemTime::now),
+            seed: fastrand::u64(..),
+        }
     }
 }
 

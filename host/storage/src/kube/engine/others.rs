@@ -33,9 +33,23 @@ impl Writer {
 
     /// A round is to find so many addresses.
     pub(super) fn expect(&mut self, wanted: usize) {
-        if wanted >= MANY {
+        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.coming() >= MANY) {
             self.go_apart();
         }
+    }
+
+    /// How many pods of this node have not started yet and hold nothing: some of them are about to ask.
+    fn coming(&self) -> usize {
+        let pending = (self.shared.config.pending)();
+        let memory = self.shared.memory.lock();
+        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count()
+    }
+
+    /// Whether some of the block is of this node's share: there it is rarely worth while to know how far others have come.
+    pub(super) fn is_shared_out(&self, batch: &Batch, block: Block) -> bool {
+        let liking = *self.shared.liking.lock();
+        let share = batch.space.as_deref().and_then(|space| liking.share(space));
+        share.is_some_and(|share| !share.part_of(block).is_empty())
     }
 
     /// From now on, and for a while, this writer goes its own ways.
@@ -75,9 +89,12 @@ impl Writer {
         free.is_some_and(|free| free >= (SPREAD * usize::from(Block::SIZE)) as u128)
     }
 
-    /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block.
+    /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block. Blocks of its share
+    /// a writer that goes its own ways makes without.
     pub(super) fn unseen(&self, plan: &Plan) -> Option<Block> {
-        let mut around = plan.creates.iter().map(|block| *block.neighbourhood().start());
+        let is_share = |block| plan.batches.get(&block).is_some_and(|batch| self.is_shared_out(batch, block));
+        let creates = plan.creates.iter().filter(|&&block| !(self.is_apart() && is_share(block)));
+        let mut around = creates.map(|block| *block.neighbourhood().start());
         around.find(|first| self.looked_at(first).is_none_or(|looked| looked.elapsed() >= CURRENT))
     }
 

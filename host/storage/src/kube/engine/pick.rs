@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use spiderpool_ip::{Block, Family};
 
 use super::job::Take;
-use super::liking::Liking;
 use super::picture::{Seen, usable};
 use super::pictures::Pictures;
+use super::share::{Liking, Share};
 use crate::block::Bits;
 use crate::place::{fnv1a, scatter};
 use crate::{Pick, PoolSpace, Why};
@@ -31,7 +31,7 @@ pub(super) struct View<'a> {
     /// How many addresses this round is still to find.
     pub(super) wanted: u32,
     pub(super) now: SystemTime,
-    pub(super) liking: &'a Liking,
+    pub(super) liking: Liking,
     /// This node goes its own ways; how often others were faster.
     pub(super) contended: Option<u64>,
     /// Blocks that this agent made, and that others leave alone while they can.
@@ -142,12 +142,56 @@ impl View<'_> {
         None
     }
 
-    /// A place of this node's own: so that agents that fill the same few blocks rarely want the same address. Every node
-    /// likes the blocks in an order of its own. Whoever made a block fills it from its beginning; a guest begins at either
-    /// end, by how often others were faster, so that two who have enough room between them rarely meet.
+    /// A place of this node's own: so that agents that fill a pool together rarely want the same address. Its share comes
+    /// first, then what others have not taken of theirs.
     fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
-        let Some(block) = self.begun(space).or_else(|| self.own_or_new(space)) else { return Found::Full };
+        let share = self.liking.share(space);
+        let found = share.and_then(|share| self.of_share(space, share)).unwrap_or_else(|| self.of_others(space));
         self.wanted = self.wanted.saturating_sub(1);
+        found
+    }
+
+    /// An address of the node's share: in a block that this round changes already, or else in the fullest one that has room for
+    /// all of the round, or in the one with most. Blocks behind the first that nobody made are as good as that.
+    fn of_share(&self, space: &PoolSpace, share: Share) -> Option<Found> {
+        let mut unread = None;
+        let mut best: Option<(u32, Block, u8)> = None;
+        for block in share.blocks(space).take(BLOCKS_IN_A_ROW) {
+            let free = match self.room(space, block) {
+                Room::Free(bits) => bits.and(share.part_of(block)),
+                Room::Unread => {
+                    unread.get_or_insert(block);
+                    continue;
+                }
+                Room::None => continue,
+            };
+            let Some(offset) = free.first_from(0) else { continue };
+            if self.busy.contains_key(&block) {
+                return Some(Found::Address(block.address(offset)));
+            }
+            let room = free.count();
+            let is_better =
+                best.is_none_or(
+                    |(most, ..)| {
+                        if room >= self.wanted { most < self.wanted || room < most } else { room > most }
+                    },
+                );
+            if is_better {
+                best = Some((room, block, offset));
+            }
+            if self.pictures.get(block).is_none() {
+                break;
+            }
+        }
+        let best = best.map(|(_, block, offset)| Found::Address(block.address(offset)));
+        best.or(unread.map(Found::Read))
+    }
+
+    /// An address that is not of the node's share. Every node likes the blocks in an order of its own. Whoever made a block
+    /// fills it from its beginning; a guest begins at either end, by how often others were faster, so that two who have
+    /// enough room between them rarely meet.
+    fn of_others(&mut self, space: &Arc<PoolSpace>) -> Found {
+        let Some(block) = self.begun(space).or_else(|| self.own_or_new(space)) else { return Found::Full };
         match self.room(space, block) {
             Room::Free(bits) => {
                 let is_guest = self.pictures.get(block).is_some() && !self.own.contains(&block);
@@ -281,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agent_among_others_takes_from_its_own_blocks_then_from_nobodys_then_from_theirs() {
+    fn without_a_share_an_agent_takes_from_its_own_blocks_then_from_nobodys_then_from_theirs() {
         let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.63"]).unwrap();
         let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
         let [own, theirs, listed, nobodys] = [0, 16, 32, 48].map(|last| Block::containing([10, 6, 0, last].into()));
@@ -301,12 +345,12 @@ mod tests {
                 busy,
                 now,
                 wanted: 1,
-                liking: &Liking::of("a"),
+                liking: Liking::of("a"),
                 contended: Some(1),
                 own,
                 cursor: None,
             };
-            match view.apart(&space) {
+            match view.of_others(&space) {
                 Found::Address(address) => Block::containing(address),
                 Found::Read(block) => block,
                 other => panic!("{other:?}"),
@@ -333,16 +377,17 @@ mod tests {
             busy: BTreeMap::new(),
             now: SystemTime::UNIX_EPOCH,
             wanted,
-            liking: &Liking::of(node),
+            liking: Liking::of(node),
             contended: Some(1),
             own: &BTreeSet::new(),
             cursor: None,
         };
         let mut taken = Vec::new();
         for _ in 0..wanted {
-            let Found::Address(address) = view.apart(&space) else { panic!("there is room") };
+            let Found::Address(address) = view.of_others(&space) else { panic!("there is room") };
             let block = Block::containing(address);
             view.busy.entry(block).or_default().set(block.offset(address).unwrap(), true);
+            view.wanted -= 1;
             taken.push(address);
         }
         taken
@@ -361,6 +406,57 @@ mod tests {
         let first = |node| taken_by_guest(node, 1, &[(0, 0x03ff), (16, u16::MAX)])[0];
         let ends = BTreeSet::from(["a", "b", "c", "d", "e", "f", "g", "h"].map(first));
         assert_eq!(ends, BTreeSet::from([10, 15].map(|last| IpAddr::from([10, 6, 0, last]))));
+    }
+
+    /// What the second of two nodes takes of a pool of 64 addresses, where this is held already, in a round that wants so many.
+    fn taken_of_share(wanted: u32, held: &[(u8, u16)]) -> Vec<u8> {
+        let usable = IpSet::parse(Family::V4, ["10.6.0.8-10.6.0.71"]).unwrap();
+        let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+        let mut pictures = Pictures::default();
+        for &(last, held) in held {
+            let (resting, ending) = <_>::default();
+            let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
+            pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
+        }
+        let mut view = View {
+            pictures: &mut pictures,
+            busy: BTreeMap::new(),
+            now: SystemTime::UNIX_EPOCH,
+            wanted,
+            liking: Liking::among("b", &["a".to_owned()]),
+            contended: Some(0),
+            own: &BTreeSet::new(),
+            cursor: None,
+        };
+        let taken = (0..wanted).map(|_| {
+            let Found::Address(address) = view.apart(&space) else { panic!("there is room") };
+            let block = Block::containing(address);
+            let offset = block.offset(address).unwrap();
+            view.busy.entry(block).or_default().set(offset, true);
+            let IpAddr::V4(address) = address else { panic!("{address}") };
+            address.octets()[3]
+        });
+        taken.collect()
+    }
+
+    #[test]
+    fn a_node_among_others_begins_with_its_share() {
+        // It is .40 to .71: the second half of the block of .32, that of .48, and the first half of that of .64.
+        assert_eq!(taken_of_share(4, &[]), [40, 41, 42, 43]);
+        assert_eq!(taken_of_share(4, &[(32, 0x01ff)]), [41, 42, 43, 44], "others hold what is not of its share");
+        let full = u16::MAX;
+        assert_eq!(taken_of_share(3, &[(32, full), (48, full), (64, 0xff1f)]), [69, 70, 71]);
+        let beyond = taken_of_share(1, &[(32, full), (48, full), (64, 0xffff)])[0];
+        assert!(beyond < 40, "where its share is full it goes on in that of others: {beyond}");
+    }
+
+    #[test]
+    fn a_round_goes_into_the_fullest_block_of_its_share_that_has_room_for_it() {
+        let held = [(32, 0xfff0), (48, 0x0fff)];
+        assert_eq!(taken_of_share(4, &held), [60, 61, 62, 63]);
+        assert_eq!(taken_of_share(8, &held), [64, 65, 66, 67, 68, 69, 70, 71], "a new one, where none has");
+        assert_eq!(taken_of_share(10, &held)[..8], [64, 65, 66, 67, 68, 69, 70, 71], "then the one with most");
+        assert_eq!(taken_of_share(10, &held)[8..], [60, 61]);
     }
 
     #[test]
@@ -382,7 +478,7 @@ mod tests {
             let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let now = SystemTime::UNIX_EPOCH;
                 let (busy, pictures) = (BTreeMap::new(), &mut pictures);
-                let (own, liking) = (&BTreeSet::new(), &Liking::of(node));
+                let (own, liking) = (&BTreeSet::new(), Liking::of(node));
                 let mut view = View { pictures, busy, wanted: 1, now, liking, contended: Some(1), own, cursor: None };
                 match view.apart(&space) {
                     Found::Address(address) => Block::containing(address),

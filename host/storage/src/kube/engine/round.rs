@@ -75,7 +75,7 @@ impl Writer {
             pictures,
             busy: BTreeMap::new(),
             now: (self.shared.config.clock)(),
-            liking: &self.shared.liking,
+            liking: *self.shared.liking.lock(),
             wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
             contended,
             own: &self.own,
@@ -158,15 +158,17 @@ impl Writer {
                 self.mend_mark(&batch, 0, &stored);
             }
             Reply::Created(batch, Err(StoreError::Exists(_))) => {
+                // What of it is of this node's share is likely to be left.
+                let is_share = self.is_shared_out(&batch, block);
                 // It may be this writer's, of a call whose outcome nobody knew. Else whoever made it needs it.
-                if batch.jobs.iter().any(|&index| self.jobs[index].unknown) {
+                if is_share || batch.jobs.iter().any(|&index| self.jobs[index].unknown) {
                     self.stale.insert(block);
                 } else {
                     self.shared.memory.lock().pictures(&self.pool).meet(block);
                 }
                 // Where others were to be expected they have made more than this one. A node that met them unawares finds a block
                 // of its own liking likely to be nobody's yet, as where there are many more than anybody made.
-                if self.is_apart() && !self.is_roomy(&batch) {
+                if self.is_apart() && !is_share && !self.is_roomy(&batch) {
                     self.look_again(block);
                 }
                 self.lost();
@@ -182,7 +184,7 @@ impl Writer {
             Reply::Changed(batch, tries, Ok(stored)) => self.changed(&batch, tries, &stored),
             Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
                 let elsewhere = |job: &Job| !job.unknown && matches!(&job.work, Work::Take(take) if take.is_open());
-                if batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
+                if !self.is_shared_out(&batch, block) && batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
                     // Nobody needs this block more than another: what others have come to in all of them is worth more.
                     self.shared.memory.lock().pictures(&self.pool).doubt(block);
                     self.look_again(block);

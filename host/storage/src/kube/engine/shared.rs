@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::KubeLedgerConfig;
 use super::adopt::adopt;
 use super::job::{Job, Outcome, Work};
-use super::liking::Liking;
 use super::memory::Memory;
 use super::recorder::Recorder;
 use super::retry::{self, BUDGET, CALL, Chance};
+use super::share::Liking;
 use super::turns::Turns;
 use super::writer::Writer;
 use crate::kube::StoreError;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 pub(super) struct Shared {
     pub(super) config: KubeLedgerConfig,
-    pub(super) liking: Liking,
+    pub(super) liking: Mutex<Liking>,
     pub(super) memory: Mutex<Memory>,
     pub(super) turns: Arc<Turns>,
     pub(super) chance: Chance,
@@ -82,7 +82,7 @@ impl Shared {
         memory.start(&blocks, &recorded, begun);
         let recorder = Arc::new(Recorder::new(Arc::clone(&config.endpoints), config.seed));
         let shared = Arc::new(Self {
-            liking: Liking::of(&config.node),
+            liking: Mutex::new(Liking::of(&config.node)),
             config,
             memory: Mutex::new(memory),
             turns: Arc::default(),
@@ -97,6 +97,7 @@ impl Shared {
         recorder.start(recorded, &shared.memory.lock());
         shared.spawn(super::recorder::run(Arc::clone(&shared)));
         shared.spawn(super::expiry::run(Arc::clone(&shared)));
+        shared.spawn(super::rank::run(Arc::clone(&shared)));
         Ok(shared)
     }
 
