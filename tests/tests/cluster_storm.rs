@@ -27,8 +27,13 @@ const ONCE: Duration = Duration::ZERO;
 async fn every_pod_of_a_storm_is_served_at_its_first_call() -> Result<()> {
     let cluster = Cluster::start().await?;
     let storm = Storm::prepare(&cluster, &SIZE, None).await?;
+    let before = cluster.requests().await?;
     let adds = storm.adds(ONCE).join();
     none_failed(&adds)?;
+    // Nodes know their shares, and that there are pods to come: hardly any looks where others are.
+    let requests = cluster.requests().await? - &before;
+    let looks = requests.sum(|request| request.resource == "spideripblocks" && request.verb == "LIST");
+    ensure!(looks < SIZE.nodes as u64, "{requests}");
     storm.verify(&adds).await?;
     // Asked again, as after a restart of the kubelet, every pod has what it had.
     let again = storm.adds(ONCE).join();

@@ -15,7 +15,8 @@ use spiderpool_ip::Block;
 use spiderpool_storage::Records;
 use spiderpool_storage::block::Bits;
 use spiderpool_storage::kube::{
-    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, Mark, Origin, StoreError, StoredBlock, connect,
+    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, ClusterNodes, Mark, NodeStore as _, Origin,
+    StoreError, StoredBlock, connect,
 };
 
 const UNMARKED: Mark = Mark { held: Bits(0), passing: Bits(0) };
@@ -53,6 +54,18 @@ fn take(address: &str, uid: &str) -> Change {
 
 fn holders(block: &StoredBlock) -> Vec<(String, &str)> {
     block.spec.allocations.iter().map(|(address, it)| (address.to_string(), it.pod_uid.as_str())).collect()
+}
+
+#[tokio::test]
+async fn nodes_are_known_by_name() -> Result<()> {
+    let cluster = Cluster::shared().await?;
+    let names = ["counted-b", "counted-a", "counted-c"];
+    for name in names {
+        cluster.node(name).await?;
+    }
+    let known = ClusterNodes::new(cluster.client()?).names().await?;
+    assert!(names.iter().all(|name| known.iter().any(|known| known == name)), "{known:?}");
+    Ok(())
 }
 
 #[tokio::test]

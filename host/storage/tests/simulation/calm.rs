@@ -19,12 +19,17 @@ pub(crate) fn calm(seed: u64, pool: &str, usable: Vec<IpAddr>) -> Cluster {
 
 /// An agent that knows that one pool.
 pub(crate) async fn agent_of(cluster: &Cluster, node: &str, run: u64, space: Arc<PoolSpace>) -> KubeLedger {
+    KubeLedger::open(config_of(cluster, node, run, space)).await.unwrap()
+}
+
+/// What such an agent is made of.
+pub(crate) fn config_of(cluster: &Cluster, node: &str, run: u64, space: Arc<PoolSpace>) -> KubeLedgerConfig {
     let link = || Link { cluster: cluster.clone(), run };
     let spaces = Arc::new(move |name: &str| (name == space.name).then(|| Arc::clone(&space)));
     let mut config = KubeLedgerConfig::new(node.to_owned(), Arc::new(link()), Arc::new(link()), spaces);
     let clock = cluster.clone();
     (config.clock, config.seed) = (Arc::new(move || clock.now()), run);
-    KubeLedger::open(config).await.unwrap()
+    config
 }
 
 /// One IPv4 address of that pool for `eth0`.
