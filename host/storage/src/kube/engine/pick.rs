@@ -153,10 +153,11 @@ impl View<'_> {
 
     /// An address of the node's share: in a block that this round changes already, or else in the fullest one that has room for
     /// all of the round, or in the one with most. Blocks behind the first that nobody made are as good as that.
-    fn of_share(&self, space: &PoolSpace, share: Share) -> Option<Found> {
+    fn of_share(&mut self, space: &Arc<PoolSpace>, share: Share) -> Option<Found> {
+        let open = self.pictures.lowest_open(space)?;
         let mut unread = None;
         let mut best: Option<(u32, Block, u8)> = None;
-        for block in share.blocks(space).take(BLOCKS_IN_A_ROW) {
+        for block in share.blocks_from(open, space).take(BLOCKS_IN_A_ROW) {
             let free = match self.room(space, block) {
                 Room::Free(bits) => bits.and(share.part_of(block)),
                 Room::Unread => {

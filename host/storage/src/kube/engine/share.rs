@@ -64,10 +64,10 @@ impl Liking {
 }
 
 impl Share {
-    /// The blocks that the share touches.
-    pub(super) fn blocks(self, space: &PoolSpace) -> impl Iterator<Item = Block> {
-        let last = Block::containing(self.last);
-        let blocks = std::iter::successors(Some(Block::containing(self.first)), |block| space.block_after(*block));
+    /// The blocks that the share touches, except those of the pool that come before `open`.
+    pub(super) fn blocks_from(self, open: Block, space: &PoolSpace) -> impl Iterator<Item = Block> {
+        let (first, last) = (Block::containing(self.first).max(open), Block::containing(self.last));
+        let blocks = std::iter::successors(Some(first), |block| space.block_after(*block));
         blocks.take_while(move |block| *block <= last)
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     fn addresses(space: &PoolSpace, share: Share) -> Vec<IpAddr> {
         let of = |block: Block| share.part_of(block).iter().map(move |offset| block.address(offset));
-        share.blocks(space).flat_map(of).collect()
+        share.blocks_from(Block::containing(share.first), space).flat_map(of).collect()
     }
 
     #[test]
