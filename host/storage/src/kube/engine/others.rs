@@ -23,6 +23,8 @@ const CURRENT: Duration = Duration::from_secs(2);
 /// others were there since it last looked, fewer will do. One alone takes the lowest address.
 const MANY: usize = 3;
 const SEVERAL: usize = 2;
+/// So many pods of this node that are about to start are a sign of the same. Not all of them ask, nor at once.
+const CROWD: usize = 8;
 
 impl Writer {
     /// Others are at work in this pool.
@@ -33,7 +35,7 @@ impl Writer {
 
     /// A round is to find so many addresses.
     pub(super) fn expect(&mut self, wanted: usize) {
-        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.coming() >= MANY) {
+        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.coming() >= CROWD) {
             self.go_apart();
         }
     }
