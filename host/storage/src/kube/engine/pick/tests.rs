@@ -1,0 +1,174 @@
+//! What is picked where.
+
+use std::collections::BTreeSet;
+
+use spiderpool_ip::IpSet;
+
+use super::super::picture::Picture;
+use super::*;
+
+#[test]
+fn without_a_share_an_agent_takes_from_its_own_blocks_then_from_nobodys_then_from_theirs() {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.63"]).unwrap();
+    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+    let [own, theirs, listed, nobodys] = [0, 16, 32, 48].map(|last| Block::containing([10, 6, 0, last].into()));
+    let seen = |held| {
+        let (resting, ending) = <_>::default();
+        Seen::Read(Picture { version: String::new(), held: Bits(held), resting, ending })
+    };
+    let mut pictures = Pictures::default();
+    pictures.insert(own, seen(0xfff));
+    pictures.insert(theirs, seen(0xff));
+    pictures.meet(listed);
+    let mut chosen = |busy: &[(Block, u16)]| {
+        let busy = busy.iter().map(|&(block, bits)| (block, Bits(bits))).collect();
+        let (own, now) = (&BTreeSet::from([own]), SystemTime::UNIX_EPOCH);
+        let mut view = View {
+            pictures: &mut pictures,
+            busy,
+            now,
+            wanted: 1,
+            liking: Liking::of("a"),
+            contended: Some(1),
+            own,
+            cursor: None,
+        };
+        match view.of_others(&space) {
+            Found::Address(address) => Block::containing(address),
+            Found::Read(block) => block,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(chosen(&[]), own);
+    assert_eq!(chosen(&[(own, u16::MAX)]), nobodys);
+    let last = chosen(&[(own, u16::MAX), (nobodys, u16::MAX)]);
+    assert!(last == theirs || last == listed, "{last}");
+}
+
+/// What a node takes from blocks of others, so many at once, of which this is held already.
+fn taken_by_guest(node: &str, wanted: u32, held: &[(u8, u16)]) -> Vec<IpAddr> {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.31"]).unwrap();
+    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+    let mut pictures = Pictures::default();
+    for &(last, held) in held {
+        let (resting, ending) = <_>::default();
+        let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
+        pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
+    }
+    let mut view = View {
+        pictures: &mut pictures,
+        busy: BTreeMap::new(),
+        now: SystemTime::UNIX_EPOCH,
+        wanted,
+        liking: Liking::of(node),
+        contended: Some(1),
+        own: &BTreeSet::new(),
+        cursor: None,
+    };
+    let mut taken = Vec::new();
+    for _ in 0..wanted {
+        let Found::Address(address) = view.of_others(&space) else { panic!("there is room") };
+        let block = Block::containing(address);
+        view.busy.entry(block).or_default().set(block.offset(address).unwrap(), true);
+        view.wanted -= 1;
+        taken.push(address);
+    }
+    taken
+}
+
+#[test]
+fn a_guest_goes_where_there_is_room_for_all_it_wants() {
+    for node in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let taken = taken_by_guest(node, 4, &[(0, 0xfffe), (16, 0x03ff)]);
+        assert!(taken.iter().all(|&address| address >= IpAddr::from([10, 6, 0, 26])), "{node}: {taken:?}");
+    }
+}
+
+#[test]
+fn guests_begin_at_either_end_of_what_is_left() {
+    let first = |node| taken_by_guest(node, 1, &[(0, 0x03ff), (16, u16::MAX)])[0];
+    let ends = BTreeSet::from(["a", "b", "c", "d", "e", "f", "g", "h"].map(first));
+    assert_eq!(ends, BTreeSet::from([10, 15].map(|last| IpAddr::from([10, 6, 0, last]))));
+}
+
+/// What the second of two nodes takes of a pool of 64 addresses, where this is held already, in a round that wants so many.
+fn taken_of_share(wanted: u32, held: &[(u8, u16)]) -> Vec<u8> {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.8-10.6.0.71"]).unwrap();
+    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
+    let mut pictures = Pictures::default();
+    for &(last, held) in held {
+        let (resting, ending) = <_>::default();
+        let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
+        pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
+    }
+    let mut view = View {
+        pictures: &mut pictures,
+        busy: BTreeMap::new(),
+        now: SystemTime::UNIX_EPOCH,
+        wanted,
+        liking: Liking::among("b", &["a".to_owned()]),
+        contended: Some(0),
+        own: &BTreeSet::new(),
+        cursor: None,
+    };
+    let taken = (0..wanted).map(|_| {
+        let Found::Address(address) = view.apart(&space) else { panic!("there is room") };
+        let block = Block::containing(address);
+        let offset = block.offset(address).unwrap();
+        view.busy.entry(block).or_default().set(offset, true);
+        let IpAddr::V4(address) = address else { panic!("{address}") };
+        address.octets()[3]
+    });
+    taken.collect()
+}
+
+#[test]
+fn a_node_among_others_begins_with_its_share() {
+    // It is .40 to .71: the second half of the block of .32, that of .48, and the first half of that of .64.
+    assert_eq!(taken_of_share(4, &[]), [40, 41, 42, 43]);
+    assert_eq!(taken_of_share(4, &[(32, 0x01ff)]), [41, 42, 43, 44], "others hold what is not of its share");
+    let full = u16::MAX;
+    assert_eq!(taken_of_share(3, &[(32, full), (48, full), (64, 0xff1f)]), [69, 70, 71]);
+    let beyond = taken_of_share(1, &[(32, full), (48, full), (64, 0xffff)])[0];
+    assert!(beyond < 40, "where its share is full it goes on in that of others: {beyond}");
+}
+
+#[test]
+fn a_round_goes_into_the_fullest_block_of_its_share_that_has_room_for_it() {
+    let held = [(32, 0xfff0), (48, 0x0fff)];
+    assert_eq!(taken_of_share(4, &held), [60, 61, 62, 63]);
+    assert_eq!(taken_of_share(8, &held), [64, 65, 66, 67, 68, 69, 70, 71], "a new one, where none has");
+    assert_eq!(taken_of_share(10, &held)[..8], [64, 65, 66, 67, 68, 69, 70, 71], "then the one with most");
+    assert_eq!(taken_of_share(10, &held)[8..], [60, 61]);
+}
+
+#[test]
+fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.255.255"]).unwrap();
+    let subnet = "10.6.0.0/16".parse().unwrap();
+    let space = Arc::new(PoolSpace::new("p", subnet, usable));
+    let full = || {
+        Seen::Read(Picture {
+            version: String::new(),
+            held: Bits(u16::MAX),
+            resting: BTreeMap::new(),
+            ending: Default::default(),
+        })
+    };
+    for held in [0, BLOCKS_IN_A_ROW + 1, 3 * BLOCKS_IN_A_ROW] {
+        let mut pictures = Pictures::default();
+        space.usable.blocks().take(held).for_each(|block| pictures.insert(block, full()));
+        let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
+            let now = SystemTime::UNIX_EPOCH;
+            let (busy, pictures) = (BTreeMap::new(), &mut pictures);
+            let (own, liking) = (&BTreeSet::new(), Liking::of(node));
+            let mut view = View { pictures, busy, wanted: 1, now, liking, contended: Some(1), own, cursor: None };
+            match view.apart(&space) {
+                Found::Address(address) => Block::containing(address),
+                other => panic!("{other:?}"),
+            }
+        });
+        let apart = BTreeSet::from(chosen).len();
+        assert!(apart > 4, "of 8 nodes only {apart} have a block of their own where {held} are full");
+    }
+}
