@@ -48,7 +48,7 @@ impl Writer {
     }
 
     /// Whether some of the block is of this node's share: there it is rarely worth while to know how far others have come.
-    pub(super) fn is_shared_out(&self, batch: &Batch, block: Block) -> bool {
+    pub(super) fn is_of_share(&self, batch: &Batch, block: Block) -> bool {
         let liking = *self.shared.liking.lock();
         let share = batch.space.as_deref().and_then(|space| liking.share(space));
         share.is_some_and(|share| !share.part_of(block).is_empty())
@@ -94,7 +94,7 @@ impl Writer {
     /// A neighbourhood where the plan makes a block, and that was not looked at lately, by its first block. Blocks of its share
     /// a writer that goes its own ways makes without.
     pub(super) fn unseen(&self, plan: &Plan) -> Option<Block> {
-        let is_share = |block| plan.batches.get(&block).is_some_and(|batch| self.is_shared_out(batch, block));
+        let is_share = |block| plan.batches.get(&block).is_some_and(|batch| self.is_of_share(batch, block));
         let creates = plan.creates.iter().filter(|&&block| !(self.is_apart() && is_share(block)));
         let mut around = creates.map(|block| *block.neighbourhood().start());
         around.find(|first| self.looked_at(first).is_none_or(|looked| looked.elapsed() >= CURRENT))

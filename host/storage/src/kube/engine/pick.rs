@@ -156,7 +156,7 @@ impl View<'_> {
     fn of_share(&mut self, space: &Arc<PoolSpace>, share: Share) -> Option<Found> {
         let open = self.pictures.lowest_open(space)?;
         let mut unread = None;
-        let mut best: Option<(u32, Block, u8)> = None;
+        let mut best: Option<((bool, u32), IpAddr)> = None;
         for block in share.blocks_from(open, space).take(BLOCKS_IN_A_ROW) {
             let free = match self.room(space, block) {
                 Room::Free(bits) => bits.and(share.part_of(block)),
@@ -171,21 +171,15 @@ impl View<'_> {
                 return Some(Found::Address(block.address(offset)));
             }
             let room = free.count();
-            let is_better =
-                best.is_none_or(
-                    |(most, ..)| {
-                        if room >= self.wanted { most < self.wanted || room < most } else { room > most }
-                    },
-                );
-            if is_better {
-                best = Some((room, block, offset));
+            let fit = if room >= self.wanted { (true, u32::MAX - room) } else { (false, room) };
+            if best.is_none_or(|(other, _)| fit > other) {
+                best = Some((fit, block.address(offset)));
             }
             if self.pictures.get(block).is_none() {
                 break;
             }
         }
-        let best = best.map(|(_, block, offset)| Found::Address(block.address(offset)));
-        best.or(unread.map(Found::Read))
+        best.map(|(_, address)| Found::Address(address)).or(unread.map(Found::Read))
     }
 
     /// An address that is not of the node's share. Every node likes the blocks in an order of its own. Whoever made a block

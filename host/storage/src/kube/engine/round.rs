@@ -159,7 +159,7 @@ impl Writer {
             }
             Reply::Created(batch, Err(StoreError::Exists(_))) => {
                 // What of it is of this node's share is likely to be left.
-                let is_share = self.is_shared_out(&batch, block);
+                let is_share = self.is_of_share(&batch, block);
                 // It may be this writer's, of a call whose outcome nobody knew. Else whoever made it needs it.
                 if is_share || batch.jobs.iter().any(|&index| self.jobs[index].unknown) {
                     self.stale.insert(block);
@@ -184,7 +184,7 @@ impl Writer {
             Reply::Changed(batch, tries, Ok(stored)) => self.changed(&batch, tries, &stored),
             Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
                 let elsewhere = |job: &Job| !job.unknown && matches!(&job.work, Work::Take(take) if take.is_open());
-                if !self.is_shared_out(&batch, block) && batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
+                if !self.is_of_share(&batch, block) && batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
                     // Nobody needs this block more than another: what others have come to in all of them is worth more.
                     self.shared.memory.lock().pictures(&self.pool).doubt(block);
                     self.look_again(block);

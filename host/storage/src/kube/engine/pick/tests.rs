@@ -7,32 +7,54 @@ use spiderpool_ip::IpSet;
 use super::super::picture::Picture;
 use super::*;
 
+fn space(ips: &str) -> Arc<PoolSpace> {
+    let usable = IpSet::parse(Family::V4, [ips]).unwrap();
+    Arc::new(PoolSpace::new("p", "10.6.0.0/16".parse().unwrap(), usable))
+}
+
+/// The block of that address of 10.6.0.0/24.
+fn block(last: u8) -> Block {
+    Block::containing([10, 6, 0, last].into())
+}
+
+fn seen(held: u16) -> Seen {
+    let (resting, ending) = <_>::default();
+    Seen::Read(Picture { version: String::new(), held: Bits(held), resting, ending })
+}
+
+/// A round of a node that goes its own ways and made none of the blocks.
+fn view(pictures: &mut Pictures, wanted: u32, liking: Liking) -> View<'_> {
+    let (busy, now) = (BTreeMap::new(), SystemTime::UNIX_EPOCH);
+    View { pictures, busy, now, wanted, liking, contended: Some(1), own: const { &BTreeSet::new() }, cursor: None }
+}
+
+/// The addresses of a round, one after the other, where this is held already, by block.
+fn round(held: &[(u8, u16)], wanted: u32, liking: Liking, pick: impl Fn(&mut View<'_>) -> Found) -> Vec<IpAddr> {
+    let mut pictures = Pictures::default();
+    held.iter().for_each(|&(last, held)| pictures.insert(block(last), seen(held)));
+    let mut view = view(&mut pictures, wanted, liking);
+    let taken = (0..wanted).map(|left| {
+        view.wanted = wanted - left;
+        let Found::Address(address) = pick(&mut view) else { panic!("there is room") };
+        let block = Block::containing(address);
+        view.busy.entry(block).or_default().set(block.offset(address).unwrap(), true);
+        address
+    });
+    taken.collect()
+}
+
 #[test]
 fn without_a_share_an_agent_takes_from_its_own_blocks_then_from_nobodys_then_from_theirs() {
-    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.63"]).unwrap();
-    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
-    let [own, theirs, listed, nobodys] = [0, 16, 32, 48].map(|last| Block::containing([10, 6, 0, last].into()));
-    let seen = |held| {
-        let (resting, ending) = <_>::default();
-        Seen::Read(Picture { version: String::new(), held: Bits(held), resting, ending })
-    };
+    let space = space("10.6.0.0-10.6.0.63");
+    let [own, theirs, listed, nobodys] = [0, 16, 32, 48].map(block);
     let mut pictures = Pictures::default();
     pictures.insert(own, seen(0xfff));
     pictures.insert(theirs, seen(0xff));
     pictures.meet(listed);
     let mut chosen = |busy: &[(Block, u16)]| {
         let busy = busy.iter().map(|&(block, bits)| (block, Bits(bits))).collect();
-        let (own, now) = (&BTreeSet::from([own]), SystemTime::UNIX_EPOCH);
-        let mut view = View {
-            pictures: &mut pictures,
-            busy,
-            now,
-            wanted: 1,
-            liking: Liking::of("a"),
-            contended: Some(1),
-            own,
-            cursor: None,
-        };
+        let own = &BTreeSet::from([own]);
+        let mut view = View { busy, own, ..view(&mut pictures, 1, Liking::of("a")) };
         match view.of_others(&space) {
             Found::Address(address) => Block::containing(address),
             Found::Read(block) => block,
@@ -47,33 +69,8 @@ fn without_a_share_an_agent_takes_from_its_own_blocks_then_from_nobodys_then_fro
 
 /// What a node takes from blocks of others, so many at once, of which this is held already.
 fn taken_by_guest(node: &str, wanted: u32, held: &[(u8, u16)]) -> Vec<IpAddr> {
-    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.31"]).unwrap();
-    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
-    let mut pictures = Pictures::default();
-    for &(last, held) in held {
-        let (resting, ending) = <_>::default();
-        let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
-        pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
-    }
-    let mut view = View {
-        pictures: &mut pictures,
-        busy: BTreeMap::new(),
-        now: SystemTime::UNIX_EPOCH,
-        wanted,
-        liking: Liking::of(node),
-        contended: Some(1),
-        own: &BTreeSet::new(),
-        cursor: None,
-    };
-    let mut taken = Vec::new();
-    for _ in 0..wanted {
-        let Found::Address(address) = view.of_others(&space) else { panic!("there is room") };
-        let block = Block::containing(address);
-        view.busy.entry(block).or_default().set(block.offset(address).unwrap(), true);
-        view.wanted -= 1;
-        taken.push(address);
-    }
-    taken
+    let space = space("10.6.0.0-10.6.0.31");
+    round(held, wanted, Liking::of(node), |view| view.of_others(&space))
 }
 
 #[test]
@@ -93,33 +90,13 @@ fn guests_begin_at_either_end_of_what_is_left() {
 
 /// What the second of two nodes takes of a pool of 64 addresses, where this is held already, in a round that wants so many.
 fn taken_of_share(wanted: u32, held: &[(u8, u16)]) -> Vec<u8> {
-    let usable = IpSet::parse(Family::V4, ["10.6.0.8-10.6.0.71"]).unwrap();
-    let space = Arc::new(PoolSpace::new("p", "10.6.0.0/24".parse().unwrap(), usable));
-    let mut pictures = Pictures::default();
-    for &(last, held) in held {
-        let (resting, ending) = <_>::default();
-        let picture = Picture { version: String::new(), held: Bits(held), resting, ending };
-        pictures.insert(Block::containing([10, 6, 0, last].into()), Seen::Read(picture));
-    }
-    let mut view = View {
-        pictures: &mut pictures,
-        busy: BTreeMap::new(),
-        now: SystemTime::UNIX_EPOCH,
-        wanted,
-        liking: Liking::among("b", &["a".to_owned()]),
-        contended: Some(0),
-        own: &BTreeSet::new(),
-        cursor: None,
+    let space = space("10.6.0.8-10.6.0.71");
+    let taken = round(held, wanted, Liking::among("b", &["a".to_owned()]), |view| view.apart(&space));
+    let last = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => panic!("{address}"),
     };
-    let taken = (0..wanted).map(|_| {
-        let Found::Address(address) = view.apart(&space) else { panic!("there is room") };
-        let block = Block::containing(address);
-        let offset = block.offset(address).unwrap();
-        view.busy.entry(block).or_default().set(offset, true);
-        let IpAddr::V4(address) = address else { panic!("{address}") };
-        address.octets()[3]
-    });
-    taken.collect()
+    taken.into_iter().map(last).collect()
 }
 
 #[test]
@@ -144,25 +121,12 @@ fn a_round_goes_into_the_fullest_block_of_its_share_that_has_room_for_it() {
 
 #[test]
 fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
-    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.255.255"]).unwrap();
-    let subnet = "10.6.0.0/16".parse().unwrap();
-    let space = Arc::new(PoolSpace::new("p", subnet, usable));
-    let full = || {
-        Seen::Read(Picture {
-            version: String::new(),
-            held: Bits(u16::MAX),
-            resting: BTreeMap::new(),
-            ending: Default::default(),
-        })
-    };
+    let space = space("10.6.0.0-10.6.255.255");
     for held in [0, BLOCKS_IN_A_ROW + 1, 3 * BLOCKS_IN_A_ROW] {
         let mut pictures = Pictures::default();
-        space.usable.blocks().take(held).for_each(|block| pictures.insert(block, full()));
+        space.usable.blocks().take(held).for_each(|block| pictures.insert(block, seen(u16::MAX)));
         let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
-            let now = SystemTime::UNIX_EPOCH;
-            let (busy, pictures) = (BTreeMap::new(), &mut pictures);
-            let (own, liking) = (&BTreeSet::new(), Liking::of(node));
-            let mut view = View { pictures, busy, wanted: 1, now, liking, contended: Some(1), own, cursor: None };
+            let mut view = view(&mut pictures, 1, Liking::of(node));
             match view.apart(&space) {
                 Found::Address(address) => Block::containing(address),
                 other => panic!("{other:?}"),
