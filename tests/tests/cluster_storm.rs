@@ -30,7 +30,7 @@ async fn every_pod_of_a_storm_is_served_at_its_first_call() -> Result<()> {
     let before = cluster.requests().await?;
     let adds = storm.adds(ONCE).join();
     none_failed(&adds)?;
-    // Nodes know their shares, and that there are pods to come: hardly any looks where others are.
+    // Nodes know their shares: hardly any looks where others are.
     let requests = cluster.requests().await? - &before;
     let looks = requests.sum(|request| request.resource == "spideripblocks" && request.verb == "LIST");
     ensure!(looks < SIZE.nodes as u64, "{requests}");
