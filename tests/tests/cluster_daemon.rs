@@ -402,6 +402,23 @@ async fn nodes_never_share_an_address() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_many_pods_to_start_begins_with_its_share_of_the_pool() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    cluster.node("first").await?;
+    let site = Site::new(&cluster, "second").await?;
+    cluster.apply(&pool("divided", "10.68.0.0/24", "10.68.0.32-10.68.0.95", &[])).await?;
+    site.knows("divided");
+    let alone = site.pod("alone", "divided").await?;
+    assert_eq!(site.plugin.add(&alone).addresses(), ["10.68.0.32/24"], "the lowest");
+    for index in 0..7 {
+        site.pod(&format!("web-{index}"), "divided").await?;
+    }
+    let eighth = site.pod("web-7", "divided").await?;
+    assert_eq!(site.plugin.add(&eighth).addresses(), ["10.68.0.64/24"], "the first of the second half");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_of_the_nodes_folder_are_in_force() -> Result<()> {
     let cluster = Cluster::shared().await?;
     cluster.node("with-policy").await?;
