@@ -19,7 +19,7 @@ use spiderpool_storage::kube::{
     StoreError, StoredBlock, connect,
 };
 
-const UNMARKED: Mark = Mark { held: Bits(0), passing: Bits(0) };
+const UNMARKED: Option<Mark> = Some(Mark { held: Bits(0), passing: Bits(0) });
 
 /// A client as agents have it, and a pool that nobody else has.
 async fn pool(name: &str, subnet: &str) -> Result<Client> {
@@ -170,15 +170,17 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
         blocks.create(id, Origin::default(), &BTreeMap::new()).await?;
     }
     let mark: Mark = "0002".parse()?;
-    let held = blocks.change(&first, &[take("10.3.0.1", "a")], mark).await?;
+    let held = blocks.change(&first, &[take("10.3.0.1", "a")], Some(mark)).await?;
     assert_eq!(held.mark, Some(mark));
+    let held = blocks.change(&first, &[take("10.3.0.2", "b")], None).await?;
+    assert_eq!(held.mark, Some(mark), "it stays as it is");
     let mut marks = blocks.marks("marked", None).await?;
     marks.sort_by_key(|(block, ..)| *block);
     assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
-    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&held.version, &Some(mark), &Some(UNMARKED)));
+    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&held.version, &Some(mark), &UNMARKED));
     let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
-    assert_eq!(blocks.change(&first, &[freed], UNMARKED).await?.mark, Some(UNMARKED));
-    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| *mark != Some(UNMARKED)).count(), 0);
+    assert_eq!(blocks.change(&first, &[freed], UNMARKED).await?.mark, UNMARKED);
+    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| *mark != UNMARKED).count(), 0);
     assert_eq!(blocks.blocks("marked").await?.len(), 2);
     let far = id("marked", "10.3.16.0/28");
     blocks.create(&far, Origin::default(), &BTreeMap::new()).await?;

@@ -144,16 +144,17 @@ pub trait BlockStore: Send + Sync {
         first: &'a BTreeMap<IpAddr, BlockAllocation>,
     ) -> BoxFuture<'a, Result<StoredBlock, StoreError>>;
 
-    /// Makes all changes in one step, or none, and sets the mark. Others may change other addresses of the block at the
-    /// same time without either failing.
+    /// Makes all changes in one step, or none, and sets the mark; none: it stays as it is. Others may change other addresses
+    /// of the block at the same time without either failing.
     ///
     /// # Errors
-    /// [`ChangeError::Lost`] when any address was not in the state that its change demands.
+    /// [`ChangeError::Lost`] when any address was not in the state that its change demands; [`StoreError::Gone`] when there is
+    /// no such block.
     fn change<'a>(
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        mark: Mark,
+        mark: Option<Mark>,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>>;
 }
 

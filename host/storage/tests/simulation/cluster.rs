@@ -204,14 +204,14 @@ impl State {
         Ok(stored)
     }
 
-    fn change(&mut self, id: &BlockId, changes: &[Change], mark: Mark) -> Result<StoredBlock, ChangeError> {
+    fn change(&mut self, id: &BlockId, changes: &[Change], mark: Option<Mark>) -> Result<StoredBlock, ChangeError> {
         self.check();
         let before = self.blocks.get(id).ok_or_else(|| StoreError::Gone(id.to_string()))?;
         let mut stored = before.clone();
         for change in changes {
             apply(&mut stored.spec, change).ok_or(ChangeError::Lost)?;
         }
-        stored.mark = Some(mark);
+        stored.mark = mark.or(stored.mark);
         if stored != *before {
             self.versions += 1;
             stored.version = self.versions.to_string();
@@ -401,7 +401,7 @@ impl BlockStore for Link {
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        mark: Mark,
+        mark: Option<Mark>,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
         let (id, changes) = (id.clone(), changes.to_vec());
         let takes = changes.iter().filter_map(|change| match change {

@@ -131,7 +131,12 @@ impl ClusterBlocks {
         Ok(pool)
     }
 
-    async fn change_block(&self, id: &BlockId, changes: &[Change], mark: Mark) -> Result<StoredBlock, ChangeError> {
+    async fn change_block(
+        &self,
+        id: &BlockId,
+        changes: &[Change],
+        mark: Option<Mark>,
+    ) -> Result<StoredBlock, ChangeError> {
         let body = serde_json::to_vec(&patch(id, changes, mark)).map_err(request::Error::SerializeBody);
         let request = body.and_then(|body| {
             Request::patch(format!("{}/{}", path(), SpiderIPBlock::name_of(&id.pool, id.block)))
@@ -206,7 +211,7 @@ impl BlockStore for ClusterBlocks {
         &'a self,
         id: &'a BlockId,
         changes: &'a [Change],
-        mark: Mark,
+        mark: Option<Mark>,
     ) -> BoxFuture<'a, Result<StoredBlock, ChangeError>> {
         Box::pin(async move { self.change_block(id, changes, mark).await })
     }

@@ -25,17 +25,17 @@ pub(super) enum Step {
     Remove { path: String },
 }
 
-/// The patch that makes all changes, sets the mark, and has the server forget who wrote which field.
+/// The patch that makes all changes, sets the mark if there is one, and has the server forget who wrote which field.
 ///
 /// `managedFields` would name every address a second time. An object without any is not tracked any more, but one that is
 /// created is; that it is told in every patch spares us to know which one is the first.
-pub(super) fn patch(id: &BlockId, changes: &[Change], mark: Mark) -> Vec<Step> {
+pub(super) fn patch(id: &BlockId, changes: &[Change], mark: Option<Mark>) -> Vec<Step> {
     let mut steps = Vec::with_capacity(changes.len() * 3 + 2);
     for change in changes {
         push(&mut steps, change);
     }
     // All of them: adding one fails where somebody removed the last, and so like a lost race.
-    steps.push(Step::Add { path: "/metadata/labels".to_owned(), value: labels(id, mark) });
+    steps.extend(mark.map(|mark| Step::Add { path: "/metadata/labels".to_owned(), value: labels(id, mark) }));
     steps.push(Step::Add { path: "/metadata/managedFields".to_owned(), value: json!([{}]) });
     steps
 }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn steps(change: Change) -> Value {
-        let mut steps = serde_json::to_value(patch(&id(), &[change], Mark::default())).unwrap();
+        let mut steps = serde_json::to_value(patch(&id(), &[change], Some(Mark::default()))).unwrap();
         let all = steps.as_array_mut().unwrap();
         let ends = all.split_off(all.len() - 2);
         let value = json!({
@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn the_mark_is_written_in_the_same_patch() {
-        let steps = patch(&id(), &[], "f00f".parse().unwrap());
+        let steps = patch(&id(), &[], "f00f".parse().ok());
         assert!(matches!(&steps[0], Step::Add { value, .. } if value[LABEL_BLOCK_HELD] == "f00f"), "{steps:?}");
+        let steps = patch(&id(), &[], None);
+        assert!(steps.iter().all(|step| !json!(step)["path"].as_str().unwrap().contains("labels")), "{steps:?}");
     }
 }

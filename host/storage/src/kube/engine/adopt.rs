@@ -89,7 +89,7 @@ async fn complete(
         let changes: Vec<Change> = changes.into_values().collect();
         let mark = Mark::of(&stored.spec).after(id.block, &changes);
         tracing::info!(block = %id, addresses = changes.len(), "taking over what Spiderpool gave to pods of this node");
-        match bounded(store.change(id, &changes, mark)).await {
+        match bounded(store.change(id, &changes, Some(mark))).await {
             Ok(changed) => return Ok(changed),
             Err(ChangeError::Store(error)) if !retry::passing(&error) || attempt == ATTEMPTS => {
                 return Err(retry::failed(format!("take over addresses of {id}"), &error).into());

@@ -122,6 +122,11 @@ impl Job {
         }
     }
 
+    /// Whether it takes any address that is free.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(&self.work, Work::Take(take) if take.is_open())
+    }
+
     pub(super) fn is_in(&self, block: Block) -> bool {
         self.address().is_some_and(|address| block.contains(address))
     }

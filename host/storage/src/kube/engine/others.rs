@@ -24,7 +24,7 @@ const CURRENT: Duration = Duration::from_secs(2);
 const MANY: usize = 3;
 const SEVERAL: usize = 2;
 /// So many pods of this node that are about to start are a sign of the same. Not all of them ask, nor at once.
-const CROWD: usize = 8;
+pub(super) const CROWD: usize = 8;
 
 impl Writer {
     /// Others are at work in this pool.
@@ -35,16 +35,16 @@ impl Writer {
 
     /// A round is to find so many addresses.
     pub(super) fn expect(&mut self, wanted: usize) {
-        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.coming() >= CROWD) {
+        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.is_crowded()) {
             self.go_apart();
         }
     }
 
-    /// How many pods of this node have not started yet and hold nothing: some of them are about to ask.
-    fn coming(&self) -> usize {
+    /// Whether many pods of this node have not started yet and hold nothing: some of them are about to ask.
+    pub(super) fn is_crowded(&self) -> bool {
         let pending = (self.shared.config.pending)();
         let memory = self.shared.memory.lock();
-        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count()
+        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count() >= CROWD
     }
 
     /// Whether some of the block is of this node's share: there it is rarely worth while to know how far others have come.

@@ -36,6 +36,8 @@ pub(super) struct View<'a> {
     pub(super) contended: Option<u64>,
     /// Blocks that this agent made, and that others leave alone while they can.
     pub(super) own: &'a BTreeSet<Block>,
+    /// Whether blocks that this agent has not seen were made by others, as the last calls for them said.
+    pub(super) made: &'a BTreeMap<Block, bool>,
     /// No block below this one has room for the pool of that usable set, in this round.
     pub(super) cursor: Option<(*const PoolSpace, Block)>,
 }
@@ -94,6 +96,15 @@ impl View<'_> {
         let listed = self.pictures.iter().filter(|(_, seen)| matches!(seen, Seen::Listed { .. }));
         let listed = listed.map(|(block, _)| block).filter(|block| block.family() == space.usable.family());
         listed.filter(|&block| usable(space, block) != Bits::default()).collect()
+    }
+
+    /// Whether somebody is likely to have made the block, which this agent has not seen.
+    pub(super) fn is_made(&self, space: &PoolSpace, block: Block) -> bool {
+        let is_expected = || {
+            let share = self.contended.and_then(|_| self.liking.share(space));
+            share.is_some_and(|share| share.is_begun_by_another(block))
+        };
+        self.made.get(&block).copied().unwrap_or_else(is_expected)
     }
 
     fn room(&self, space: &PoolSpace, block: Block) -> Room {
@@ -202,9 +213,11 @@ impl View<'_> {
         }
     }
 
-    /// A block that this round changes already, so that it costs no further write.
+    /// A block that this round changes already, so that it costs no further write. What others have taken of one that was not
+    /// seen is not known.
     fn begun(&self, space: &PoolSpace) -> Option<Block> {
-        self.busy.keys().copied().find(|&block| !self.free(space, block).is_empty())
+        let is_known = |block| self.pictures.get(block).is_some() || !self.is_made(space, block);
+        self.busy.keys().copied().find(|&block| !self.free(space, block).is_empty() && is_known(block))
     }
 
     /// Of its own blocks the fullest one that has room for all of the round: a round that is spread over two costs twice as
@@ -234,7 +247,7 @@ impl View<'_> {
         for block in std::iter::successors(lowest, |block| space.block_after(*block)).take(BLOCKS_IN_A_ROW) {
             match self.room(space, block) {
                 Room::None => {}
-                _ if self.own.contains(&block) => {}
+                _ if self.own.contains(&block) || self.busy.contains_key(&block) => {}
                 room if self.pictures.get(block).is_some() => others.push((room.count(), block)),
                 _ => nobodys.push(block),
             }

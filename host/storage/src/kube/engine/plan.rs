@@ -28,8 +28,8 @@ pub(super) struct Batch {
     pub(super) addresses: BTreeSet<IpAddr>,
     /// The pool as its addresses are now, if it is there.
     pub(super) space: Option<Arc<PoolSpace>>,
-    /// What the block's label is to say then.
-    pub(super) mark: Mark,
+    /// What the block's label is to say then; none: not known, for the block was not seen.
+    pub(super) mark: Option<Mark>,
     pub(super) alone: bool,
 }
 
@@ -85,8 +85,8 @@ pub(super) fn plan(jobs: &mut [Job], mut view: View<'_>, known: &Known<'_>) -> P
     creates.retain(|block| !reads.contains(block));
     for (&block, batch) in batches.iter_mut() {
         batch.space = batch.space.take().or_else(|| (known.spaces)(known.pool));
-        let mark = view.pictures.get(block).and_then(Seen::mark).unwrap_or_default();
-        batch.mark = mark.after(block, &batch.changes);
+        let mark = view.pictures.get(block).and_then(Seen::mark);
+        batch.mark = mark.map(|mark| mark.after(block, &batch.changes));
     }
     plan
 }
@@ -166,8 +166,10 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
     let (ending, resting) = match seen {
         Some(Seen::Read(picture)) => (picture.ending.get(&offset), picture.resting.get(&offset)),
         Some(Seen::Listed { .. }) => (None, None),
-        None if matches!(job.work, Work::Take(_)) => {
-            plan.creates.insert(block);
+        None if let Work::Take(take) = &job.work => {
+            if !view.is_made(&take.space, block) {
+                plan.creates.insert(block);
+            }
             (None, None)
         }
         None => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use spiderpool_crd::SpiderIPBlockSpec;
@@ -25,12 +26,14 @@ use crate::{BoxFuture, PoolSpace, Why};
 const AT_ONCE: usize = 16;
 /// How often a mark is put right after one change: a try fails only if another writer was in between.
 const REPAIRS: u8 = 3;
+/// How long a mark may be wrong before it is put right. Where much happens the next change does that at no cost.
+const MEND: Duration = Duration::from_secs(2);
 
 /// A mark to be put right.
 pub(super) struct Repair {
-    mark: Mark,
     space: Arc<PoolSpace>,
     tries: u8,
+    pub(super) due: Instant,
 }
 
 /// What the call for a block came to.
@@ -62,7 +65,7 @@ impl Writer {
     }
 
     fn plan(&mut self) -> Plan {
-        let wanted = self.jobs.iter().filter(|job| matches!(&job.work, Work::Take(take) if take.is_open())).count();
+        let wanted = self.jobs.iter().filter(|job| job.is_open()).count();
         self.expect(wanted);
         let contended = self.is_apart().then_some(self.losses);
         let mut memory = self.shared.memory.lock();
@@ -79,6 +82,7 @@ impl Writer {
             wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
             contended,
             own: &self.own,
+            made: &self.made,
             cursor: None,
         };
         let spaces = &self.shared.config.spaces;
@@ -101,16 +105,10 @@ impl Writer {
     async fn calls(&mut self, plan: Plan) -> Option<StoreError> {
         let shared = Arc::clone(&self.shared);
         let store = &shared.config.blocks;
-        let repairs = std::mem::take(&mut self.repairs);
+        let repairs = self.due_repairs(&plan);
+        let tries: BTreeMap<_, _> = repairs.iter().map(|(block, (_, tries))| (*block, *tries)).collect();
         let mut batches = plan.batches;
-        let mut tries = BTreeMap::new();
-        for (block, repair) in repairs {
-            if !plan.reads.contains(&block) && !batches.contains_key(&block) {
-                let batch = Batch { mark: repair.mark, space: Some(repair.space), ..Batch::default() };
-                batches.insert(block, batch);
-                tries.insert(block, repair.tries);
-            }
-        }
+        batches.extend(repairs.into_iter().map(|(block, (batch, _))| (block, batch)));
         let id = |block| BlockId { pool: self.pool.clone(), block };
         let mut calls: Vec<BoxFuture<'_, (Block, Reply)>> = Vec::new();
         for block in plan.reads {
@@ -140,6 +138,23 @@ impl Writer {
         failed
     }
 
+    /// The marks that are to be put right now, of blocks with which the plan does nothing else.
+    fn due_repairs(&mut self, plan: &Plan) -> BTreeMap<Block, (Batch, u8)> {
+        let now = Instant::now();
+        let is_due = |block: &Block, repair: &mut Repair| {
+            repair.due <= now && !plan.reads.contains(block) && !plan.batches.contains_key(block)
+        };
+        let due: Vec<_> = self.repairs.extract_if(.., is_due).collect();
+        let mut memory = self.shared.memory.lock();
+        let pictures = memory.pictures(&self.pool);
+        let batch = |(block, Repair { space, tries, .. })| {
+            // Of a block that was only listed since, the label is somebody's later one.
+            let mark = pictures.get(block)?.picture()?.mark();
+            Some((block, (Batch { mark: Some(mark), space: Some(space), ..Batch::default() }, tries)))
+        };
+        due.into_iter().filter_map(batch).collect()
+    }
+
     // === Replies ===
 
     fn reply(&mut self, block: Block, reply: Reply) -> Option<StoreError> {
@@ -161,8 +176,10 @@ impl Writer {
                 // What of it is of this node's share is likely to be left.
                 let is_share = self.is_of_share(&batch, block);
                 // It may be this writer's, of a call whose outcome nobody knew. Else whoever made it needs it.
-                if is_share || batch.jobs.iter().any(|&index| self.jobs[index].unknown) {
+                if self.is_unknown(&batch) {
                     self.stale.insert(block);
+                } else if is_share {
+                    self.made.insert(block, true);
                 } else {
                     self.shared.memory.lock().pictures(&self.pool).meet(block);
                 }
@@ -183,7 +200,7 @@ impl Writer {
             }
             Reply::Changed(batch, tries, Ok(stored)) => self.changed(&batch, tries, &stored),
             Reply::Changed(batch, _, Err(ChangeError::Lost)) => {
-                let elsewhere = |job: &Job| !job.unknown && matches!(&job.work, Work::Take(take) if take.is_open());
+                let elsewhere = |job: &Job| !job.unknown && job.is_open();
                 if !self.is_of_share(&batch, block) && batch.jobs.iter().all(|&index| elsewhere(&self.jobs[index])) {
                     // Nobody needs this block more than another: what others have come to in all of them is worth more.
                     self.shared.memory.lock().pictures(&self.pool).doubt(block);
@@ -200,7 +217,13 @@ impl Writer {
         None
     }
 
+    /// Whether nobody knows what became of an earlier call for one of its jobs.
+    fn is_unknown(&self, batch: &Batch) -> bool {
+        batch.jobs.iter().any(|&index| self.jobs[index].unknown)
+    }
+
     fn changed(&mut self, batch: &Batch, tries: u8, stored: &StoredBlock) {
+        self.repairs.remove(&stored.spec.block);
         self.keep(stored, &batch.addresses);
         for &index in &batch.jobs {
             let job = &mut self.jobs[index];
@@ -235,8 +258,9 @@ impl Writer {
         let usable = usable(space, stored.spec.block);
         let hides_room = !usable.and(said.held).minus(mark.held).is_empty();
         let promises_room = usable.minus(mark.held).is_empty() && !usable.minus(said.held).is_empty();
-        if (hides_room || promises_room) && tries < REPAIRS {
-            let repair = Repair { mark, space: Arc::clone(space), tries: tries + 1 };
+        let is_left_behind = batch.mark.is_none() && said != mark;
+        if (hides_room || promises_room || is_left_behind) && tries < REPAIRS {
+            let repair = Repair { space: Arc::clone(space), tries: tries + 1, due: Instant::now() + MEND };
             self.repairs.insert(stored.spec.block, repair);
         }
     }
@@ -244,7 +268,13 @@ impl Writer {
     fn not_changed(&mut self, block: Block, batch: &Batch, error: StoreError) -> Option<StoreError> {
         match error {
             StoreError::Gone(_) | StoreError::Exists(_) => {
-                self.stale.insert(block);
+                let is_seen = self.shared.memory.lock().pictures(&self.pool).get(block).is_some();
+                if is_seen || self.is_unknown(batch) {
+                    self.stale.insert(block);
+                } else {
+                    // It was taken to be another's work.
+                    self.made.insert(block, false);
+                }
                 return None;
             }
             StoreError::Refused(_) => {
@@ -351,11 +381,13 @@ impl Writer {
             quarantine: BTreeMap::new(),
         };
         self.read(&StoredBlock { version: String::new(), spec, mark: None });
+        self.made.insert(block, false);
         let surprised = self.shared.memory.lock().unsee(&self.pool, block);
         self.shared.recorder.note(&surprised);
     }
 
     fn keep(&mut self, stored: &StoredBlock, expected: &BTreeSet<std::net::IpAddr>) {
+        self.made.remove(&stored.spec.block);
         let surprised = self.shared.memory.lock().see(stored, expected, Instant::now());
         self.shared.recorder.note(&surprised);
     }

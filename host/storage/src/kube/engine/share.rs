@@ -9,14 +9,16 @@ use crate::PoolSpace;
 use crate::block::Bits;
 use crate::place::{fnv1a, scatter};
 
-/// Among how many nodes a node takes itself to be as long as it does not know.
-const UNRANKED: u64 = 64;
-
 /// What a node likes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Liking {
     hash: u64,
-    /// Its place among the nodes of the cluster, and how many these are.
+    rank: Option<Rank>,
+}
+
+/// The place of a node among those of the cluster.
+#[derive(Clone, Copy, Debug)]
+struct Rank {
     place: u64,
     nodes: u64,
 }
@@ -24,32 +26,39 @@ pub(super) struct Liking {
 /// The addresses of a pool, from the first to the last, that are a node's to begin with. They are not reserved for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
-    pub(super) first: IpAddr,
-    pub(super) last: IpAddr,
+    first: IpAddr,
+    last: IpAddr,
+    /// The blocks in which the shares of the nodes before and after this one begin.
+    before: Option<Block>,
+    after: Option<Block>,
 }
 
 impl Liking {
     /// Of a node of which nothing is known but its name.
     pub(super) fn of(node: &str) -> Self {
-        let hash = fnv1a(node.as_bytes());
-        Self { hash, place: scatter(hash) as u64 % UNRANKED, nodes: UNRANKED }
+        Self { hash: fnv1a(node.as_bytes()), rank: None }
     }
 
     /// The same, among these nodes.
     pub(super) fn among(node: &str, nodes: &[String]) -> Self {
         let others = nodes.iter().filter(|other| *other != node);
         let before = others.clone().filter(|other| other.as_str() < node);
-        Self { place: before.count() as u64, nodes: others.count() as u64 + 1, ..Self::of(node) }
+        let rank = Rank { place: before.count() as u64, nodes: others.count() as u64 + 1 };
+        Self { rank: Some(rank), ..Self::of(node) }
     }
 
     /// The node's share of a pool: as many addresses in a row as every other node's, or one more. None where there are fewer
-    /// addresses than nodes, for some of these.
+    /// addresses than nodes, for some of these, and as long as the node does not know how many they are.
     pub(super) fn share(&self, space: &PoolSpace) -> Option<Share> {
-        let (count, nodes) = (space.usable.count(), u128::from(self.nodes));
+        let Rank { place, nodes } = self.rank?;
+        let (count, nodes) = (space.usable.count(), u128::from(nodes));
         let begin = |place: u128| place * (count / nodes) + place.min(count % nodes);
-        let (begin, end) = (begin(self.place.into()), begin(u128::from(self.place) + 1));
+        let place = u128::from(place);
+        let (before, begin, end) = (place.checked_sub(1).map(begin), begin(place), begin(place + 1));
         let last = end.checked_sub(1).filter(|last| *last >= begin)?;
-        Some(Share { first: space.usable.nth(begin)?, last: space.usable.nth(last)? })
+        let address = |number| space.usable.nth(number);
+        let block = |number| address(number).map(Block::containing);
+        Some(Share { first: address(begin)?, last: address(last)?, before: before.and_then(block), after: block(end) })
     }
 
     /// How much the node likes a block that is not of its share.
@@ -69,6 +78,12 @@ impl Share {
         let (first, last) = (Block::containing(self.first).max(open), Block::containing(self.last));
         let blocks = std::iter::successors(Some(first), |block| space.block_after(*block));
         blocks.take_while(move |block| *block <= last)
+    }
+
+    /// Whether another node is likely to have made the block, should it have begun with its share as this one does: its share
+    /// begins there, and this one's does not, or is behind it.
+    pub(super) fn is_begun_by_another(self, block: Block) -> bool {
+        if block.contains(self.first) { self.before == Some(block) } else { self.after == Some(block) }
     }
 
     /// What of the block is in the share.
@@ -130,11 +145,26 @@ mod tests {
     }
 
     #[test]
-    fn a_node_has_a_share_whether_or_not_it_is_listed_and_before_there_is_a_list() {
+    fn a_node_has_a_share_whether_or_not_it_is_listed_once_there_is_a_list() {
         let space = pool("10.6.0.0-10.6.3.231");
         let others = ["a".to_owned(), "c".to_owned()];
         let share = Liking::among("b", &others).share(&space).unwrap();
         assert_eq!((share.first, share.last), ([10, 6, 1, 78].into(), [10, 6, 2, 154].into()));
-        assert!(Liking::of("b").share(&space).is_some());
+        assert_eq!(Liking::of("b").share(&space), None);
+    }
+
+    /// Of four nodes that share 40 addresses, those that expect the block to be another's work.
+    fn guests_of(block: &str) -> Vec<&'static str> {
+        let (space, block) = (pool("10.6.0.0-10.6.0.39"), block.parse().unwrap());
+        let names = ["a", "b", "c", "d"];
+        let share = |name| Liking::among(name, &names.map(str::to_owned)).share(&space).unwrap();
+        names.into_iter().filter(|name| share(name).is_begun_by_another(block)).collect()
+    }
+
+    #[test]
+    fn of_the_nodes_that_share_a_block_the_first_that_begins_in_it_makes_it() {
+        assert_eq!(guests_of("10.6.0.0/28"), ["b"], "a begins at .0, b at .10");
+        assert_eq!(guests_of("10.6.0.16/28"), ["b", "d"], "c begins at .20, d at .30");
+        assert_eq!(guests_of("10.6.0.32/28"), [""; 0], "all of it is d's, who begins before it");
     }
 }

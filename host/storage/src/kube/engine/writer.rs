@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::job::{Job, Work};
 use super::memory::Doubt;
+use super::others::CROWD;
 use super::retry::{self, BUDGET};
 use super::round::Repair;
 use super::shared::Shared;
@@ -26,6 +27,9 @@ const GROUP: usize = 256;
 /// much for one as for all of them, and in a storm it is the API server that everybody waits for. It waits half as long as
 /// its last calls took.
 const GATHER: Duration = Duration::from_millis(30);
+/// How long a writer that has served nobody yet waits for others, where a crowd is about to ask. Then it knows how many come
+/// together.
+const MUSTER: Duration = Duration::from_millis(100);
 /// How long a writer waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(60);
 /// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
@@ -53,13 +57,15 @@ pub(super) struct Writer {
     pub(super) losses: u64,
     /// Blocks that this writer made: nobody takes from these as long as there are others.
     pub(super) own: BTreeSet<Block>,
+    /// Whether blocks that were not seen were made, as the last calls for them said.
+    pub(super) made: BTreeMap<Block, bool>,
     /// How many rounds in a row had a call that failed, and how many did not end a job.
     failures: u32,
     rounds: u32,
     /// How many jobs the last round ended.
     served: usize,
-    /// How long it took.
-    took: Duration,
+    /// How long it took, if there was one.
+    took: Option<Duration>,
 }
 
 impl Writer {
@@ -78,10 +84,11 @@ impl Writer {
             apart_until: None,
             losses: 0,
             own: BTreeSet::new(),
+            made: BTreeMap::new(),
             failures: 0,
             rounds: 0,
             served: 0,
-            took: Duration::ZERO,
+            took: None,
         }
     }
 
@@ -92,7 +99,7 @@ impl Writer {
             let before = self.jobs.len();
             let begun = Instant::now();
             let failed = self.round().await;
-            self.took = begun.elapsed();
+            self.took = Some(begun.elapsed());
             self.failures = if failed.is_some() { self.failures + 1 } else { 0 };
             self.served = before.saturating_sub(self.jobs.len());
             self.rounds = if self.served > 0 { 0 } else { self.rounds + 1 };
@@ -106,8 +113,9 @@ impl Writer {
 
     /// Takes what waits. `false`: nothing did for long, and nobody finds this writer any more.
     async fn gather(&mut self) -> bool {
-        if self.jobs.is_empty() && self.repairs.is_empty() {
-            let due = self.shared.memory.lock().next_due(&self.pool);
+        if self.jobs.is_empty() {
+            let doubt = self.shared.memory.lock().next_due(&self.pool);
+            let due = doubt.into_iter().chain(self.repairs.values().map(|repair| repair.due)).min();
             let until = due.unwrap_or_else(|| Instant::now() + IDLE);
             match tokio::time::timeout_at(until, self.waiting.recv()).await {
                 Ok(Some(job)) => self.jobs.push(job),
@@ -122,11 +130,12 @@ impl Writer {
                 Err(_) => {}
             }
         }
-        let until = Instant::now() + GATHER.min(self.took / 2);
+        let (together, wait) = self.waits_for();
+        let until = Instant::now() + wait;
         while self.jobs.len() < GROUP {
             let more = match self.waiting.try_recv() {
                 Ok(job) => Some(job),
-                Err(_) if self.jobs.len() >= self.served => None,
+                Err(_) if self.jobs.len() >= together => None,
                 Err(_) => tokio::time::timeout_at(until, self.waiting.recv()).await.unwrap_or_default(),
             };
             let Some(job) = more else { break };
@@ -137,6 +146,15 @@ impl Writer {
             self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
         }
         true
+    }
+
+    /// For how many jobs the next round waits, and for how long.
+    fn waits_for(&self) -> (usize, Duration) {
+        match self.took {
+            Some(took) => (self.served, GATHER.min(took / 2)),
+            None if self.jobs.iter().any(Job::is_open) && self.is_crowded() => (CROWD, MUSTER),
+            None => (0, Duration::ZERO),
+        }
     }
 
     /// Answers those whose time is up.

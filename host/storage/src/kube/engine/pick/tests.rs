@@ -25,7 +25,8 @@ fn seen(held: u16) -> Seen {
 /// A round of a node that goes its own ways and made none of the blocks.
 fn view(pictures: &mut Pictures, wanted: u32, liking: Liking) -> View<'_> {
     let (busy, now) = (BTreeMap::new(), SystemTime::UNIX_EPOCH);
-    View { pictures, busy, now, wanted, liking, contended: Some(1), own: const { &BTreeSet::new() }, cursor: None }
+    let (own, made) = const { (&BTreeSet::new(), &BTreeMap::new()) };
+    View { pictures, busy, now, wanted, liking, contended: Some(1), own, made, cursor: None }
 }
 
 /// The addresses of a round, one after the other, where this is held already, by block.
