@@ -16,14 +16,23 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Works until the ledger is dropped.
 pub(super) async fn run(shared: Arc<Shared>) {
     let Some(nodes) = &shared.config.nodes else { return };
+    let mut is_told = false;
     loop {
         let pause = match bounded(nodes.names()).await {
             Ok(names) => {
                 *shared.liking.lock() = Liking::among(&shared.config.node, &names);
+                is_told = false;
                 CURRENT
             }
             Err(error) => {
-                tracing::debug!(%error, "nodes cannot be listed; shares of pools stay as they were");
+                if !is_told {
+                    tracing::warn!(
+                        %error,
+                        "nodes cannot be listed: agents that fill a pool together may want the same addresses and be slower; \
+                         if this lasts, see that the agent's account may list nodes"
+                    );
+                }
+                is_told = true;
                 AGAIN
             }
         };
