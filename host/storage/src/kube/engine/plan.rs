@@ -28,7 +28,7 @@ pub(super) struct Batch {
     pub(super) addresses: BTreeSet<IpAddr>,
     /// The pool as its addresses are now, if it is there.
     pub(super) space: Option<Arc<PoolSpace>>,
-    /// What the block's label is to say then; none: not known, for the block was not seen.
+    /// What the block's label is to say then; none: what others hold of the block is not known, and the label stays as it is.
     pub(super) mark: Option<Mark>,
     pub(super) alone: bool,
 }

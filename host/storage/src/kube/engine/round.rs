@@ -173,14 +173,15 @@ impl Writer {
                 self.mend_mark(&batch, 0, &stored);
             }
             Reply::Created(batch, Err(StoreError::Exists(_))) => {
-                // What of it is of this node's share is likely to be left.
                 let is_share = self.is_of_share(&batch, block);
-                // It may be this writer's, of a call whose outcome nobody knew. Else whoever made it needs it.
                 if self.is_unknown(&batch) {
+                    // It may be this writer's, of the call whose outcome nobody knew.
                     self.stale.insert(block);
                 } else if is_share {
+                    // What of it is of this node's share is likely to be left, and is taken without reading it.
                     self.made.insert(block, true);
                 } else {
+                    // Whoever made it needs it.
                     self.shared.memory.lock().pictures(&self.pool).meet(block);
                 }
                 // Where others were to be expected they have made more than this one. A node that met them unawares finds a block
