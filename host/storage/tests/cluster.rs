@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use kube::api::PostParams;
@@ -15,8 +15,8 @@ use spiderpool_ip::Block;
 use spiderpool_storage::Records;
 use spiderpool_storage::block::Bits;
 use spiderpool_storage::kube::{
-    BlockId, BlockStore as _, Change, ChangeError, ClusterBlocks, ClusterNodes, Mark, NodeStore as _, Origin,
-    StoreError, StoredBlock, connect,
+    BlockId, BlockMark, BlockStore as _, Change, ChangeError, ClusterBlocks, ClusterNodes, Mark, NodeStore as _,
+    Origin, StoreError, StoredBlock, connect,
 };
 
 const UNMARKED: Option<Mark> = Some(Mark { held: Bits(0), passing: Bits(0) });
@@ -166,6 +166,7 @@ async fn nobody_keeps_track_of_fields_and_the_pool_owns_its_blocks() -> Result<(
 async fn marks_come_and_go_with_changes() -> Result<()> {
     let blocks = ClusterBlocks::new(pool("marked", "10.3.0.0/16").await?);
     let (first, second) = (id("marked", "10.3.0.0/28"), id("marked", "10.3.1.0/28"));
+    let begun = SystemTime::now();
     for id in [&first, &second] {
         blocks.create(id, Origin::default(), &BTreeMap::new()).await?;
     }
@@ -175,17 +176,20 @@ async fn marks_come_and_go_with_changes() -> Result<()> {
     let held = blocks.change(&first, &[take("10.3.0.2", "b")], None).await?;
     assert_eq!(held.mark, Some(mark), "it stays as it is");
     let mut marks = blocks.marks("marked", None).await?;
-    marks.sort_by_key(|(block, ..)| *block);
-    assert_eq!(marks.iter().map(|(block, ..)| block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
-    assert_eq!((&marks[0].1, &marks[0].2, &marks[1].2), (&held.version, &Some(mark), &UNMARKED));
+    marks.sort_by_key(|of| of.block);
+    assert_eq!(marks.iter().map(|of| of.block.to_string()).collect::<Vec<_>>(), ["10.3.0.0/28", "10.3.1.0/28"]);
+    assert_eq!((&marks[0].version, marks[0].mark, marks[1].mark), (&held.version, Some(mark), UNMARKED));
+    // It is told in whole seconds, by the clock of this machine.
+    let age = |of: &BlockMark| begun.duration_since(of.made.unwrap()).unwrap_or_default();
+    assert!(marks.iter().all(|of| age(of) < Duration::from_secs(1)), "{marks:?}");
     let freed = Change::Free { address: "10.3.0.1".parse()?, from: holder("a") };
     assert_eq!(blocks.change(&first, &[freed], UNMARKED).await?.mark, UNMARKED);
-    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|(.., mark)| *mark != UNMARKED).count(), 0);
+    assert_eq!(blocks.marks("marked", None).await?.iter().filter(|of| of.mark != UNMARKED).count(), 0);
     assert_eq!(blocks.blocks("marked").await?.len(), 2);
     let far = id("marked", "10.3.16.0/28");
     blocks.create(&far, Origin::default(), &BTreeMap::new()).await?;
     let near = blocks.marks("marked", Some("10.3.31.240/28".parse()?)).await?;
-    assert_eq!(near.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), [far.block]);
+    assert_eq!(near.iter().map(|of| of.block).collect::<Vec<_>>(), [far.block]);
     assert_eq!(blocks.marks("marked", Some(first.block)).await?.len(), 2);
     assert_eq!(blocks.blocks("mark").await?.len(), 0);
     Ok(())
@@ -208,10 +212,10 @@ async fn the_largest_pool_is_listed_whole() -> Result<()> {
         }
     }
     let mut marks = blocks.marks("large", None).await?;
-    marks.sort_by_key(|(block, ..)| *block);
+    marks.sort_by_key(|of| of.block);
     let mut expected: Vec<_> = ids.iter().map(|id| id.block).collect();
     expected.sort();
-    assert_eq!(marks.iter().map(|(block, ..)| *block).collect::<Vec<_>>(), expected);
+    assert_eq!(marks.iter().map(|of| of.block).collect::<Vec<_>>(), expected);
     let mut listed: Vec<_> = blocks.blocks("large").await?.into_iter().map(|block| block.spec.block).collect();
     listed.sort();
     assert_eq!(listed, expected);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_crd::{SpiderEndpointStatus, SpiderIPBlockSpec};
@@ -54,8 +54,18 @@ impl<'a> From<&'a PoolSpace> for Origin<'a> {
     }
 }
 
-/// What a list without content tells of a block: which one, its version, and its mark.
-pub type BlockMark = (Block, String, Option<Mark>);
+/// What a list without content tells of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockMark {
+    /// Which one.
+    pub block: Block,
+    /// Its version.
+    pub version: String,
+    /// Its mark.
+    pub mark: Option<Mark>,
+    /// When it was made, to the second, by the store's clock.
+    pub made: Option<SystemTime>,
+}
 
 /// One address changes hands. It happens only if the address is in the state `from` at that moment.
 #[derive(Clone, Debug, PartialEq)]

@@ -39,7 +39,10 @@ pub(crate) struct State {
     /// Sandboxes from which something was to be freed: no runtime asks for one of these again.
     pub(crate) freed: BTreeSet<String>,
     pub(crate) trace: String,
+    /// When a block was made, to the second.
+    made_at: BTreeMap<BlockId, SystemTime>,
     pub(crate) usable: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) nodes: Vec<String>,
     pub(crate) rng: fastrand::Rng,
     /// How many of 100 calls go wrong.
     pub(crate) faults: u32,
@@ -86,7 +89,9 @@ impl Cluster {
             overtaken: BTreeSet::new(),
             freed: BTreeSet::new(),
             trace: String::new(),
+            made_at: BTreeMap::new(),
             usable,
+            nodes: (0..3).map(|n| format!("node{n}")).collect(),
             rng,
             faults,
             calls: 0,
@@ -199,6 +204,9 @@ impl State {
         let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
         let mark = Some(Mark::of(&spec));
         let stored = StoredBlock { version: self.versions.to_string(), spec, mark };
+        let now = self.clock();
+        let fraction = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+        self.made_at.insert(id.clone(), now - Duration::from_nanos(fraction.into()));
         self.blocks.insert(id.clone(), stored.clone());
         self.check();
         Ok(stored)
@@ -354,7 +362,7 @@ impl Link {
 
 impl NodeStore for Link {
     fn names(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
-        self.call("read nodes".to_owned(), vec![], |_| Ok((0..3).map(|n| format!("node{n}")).collect()))
+        self.call("read nodes".to_owned(), vec![], |state| Ok(state.nodes.clone()))
     }
 }
 
@@ -379,8 +387,14 @@ impl BlockStore for Link {
         let pool = pool.to_owned();
         self.call(format!("read marks of {pool}"), vec![], move |state| {
             let is_near = |block| near.is_none_or(|near| near.neighbourhood().contains(&block));
-            let of_pool = state.blocks.values().filter(|stored| stored.spec.pool == pool && is_near(stored.spec.block));
-            Ok(of_pool.map(|stored| (stored.spec.block, stored.version.clone(), stored.mark)).collect())
+            let of_pool = state.blocks.iter().filter(|(id, _)| id.pool == pool && is_near(id.block));
+            let mark = |(id, stored): (&BlockId, &StoredBlock)| BlockMark {
+                block: id.block,
+                version: stored.version.clone(),
+                mark: stored.mark,
+                made: state.made_at.get(id).copied(),
+            };
+            Ok(of_pool.map(mark).collect())
         })
     }
 

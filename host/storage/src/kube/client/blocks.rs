@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Request, header};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::api::{GetParams, ListParams, PostParams};
 use kube::core::request;
 use kube::{Client, Resource as _};
@@ -186,8 +186,8 @@ impl BlockStore for ClusterBlocks {
                     let block = block_of(&metadata.name);
                     // A name that we did not give, or of another pool with the same label.
                     if let Some(block) = block.filter(|block| SpiderIPBlock::name_of(pool, *block) == metadata.name) {
-                        let mark = metadata.mark();
-                        marks.push((block, metadata.resource_version, mark));
+                        let (mark, made) = (metadata.mark(), metadata.creation_timestamp.map(|made| made.0.into()));
+                        marks.push(BlockMark { block, version: metadata.resource_version, mark, made });
                     }
                 }
                 Err(error) => unreadable(item, &error),
@@ -271,6 +271,7 @@ struct BlockMetaObject {
 struct BlockMeta {
     name: String,
     resource_version: String,
+    creation_timestamp: Option<Time>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }

@@ -255,7 +255,7 @@ impl Memory {
     /// there are blocks that nobody knew of.
     pub(super) fn see_marks(&mut self, pool: &str, near: Option<Block>, marks: Vec<BlockMark>, begun: Instant) -> bool {
         let pictures = self.pictures(pool);
-        let is_news = marks.iter().any(|(block, ..)| pictures.get(*block).is_none());
+        let is_news = marks.iter().any(|mark| pictures.get(mark.block).is_none());
         match near {
             // A block that a list of its neighbourhood leaves out may only lack the label.
             Some(_) => pictures.list_some(marks),

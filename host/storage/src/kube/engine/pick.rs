@@ -23,6 +23,16 @@ pub(super) const SPREAD: usize = Block::NEIGHBOURS as usize;
 /// How many blocks of others that are worth a write make one that nobody made yet worth no more than any of them.
 const FEW: usize = 4;
 
+/// How a node goes its own ways.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Apart {
+    /// How often others were faster.
+    pub(super) losses: u64,
+    /// The lowest block that had room when it began to: from there on the nodes divide the pool. It stays the same, so that
+    /// their shares do.
+    pub(super) from: Option<Block>,
+}
+
 /// What is known of a pool while one round is planned.
 pub(super) struct View<'a> {
     pub(super) pictures: &'a mut Pictures,
@@ -32,8 +42,8 @@ pub(super) struct View<'a> {
     pub(super) wanted: u32,
     pub(super) now: SystemTime,
     pub(super) liking: Liking,
-    /// This node goes its own ways; how often others were faster.
-    pub(super) contended: Option<u64>,
+    /// None: it takes the lowest addresses, as if it was alone.
+    pub(super) apart: Option<Apart>,
     /// Blocks that this agent made, and that others leave alone while they can.
     pub(super) own: &'a BTreeSet<Block>,
     /// Whether blocks that this agent has not seen were made by others, as the last calls for them said.
@@ -83,7 +93,7 @@ impl View<'_> {
             return Found::Never(Why::Empty);
         }
         match &take.pick {
-            Pick::Lowest if self.contended.is_some() => self.apart(space),
+            Pick::Lowest if self.apart.is_some() => self.own_way(space),
             Pick::Lowest => self.lowest(space),
             Pick::Spread(seed) => self.near(space, scatter(*seed)),
             Pick::Sticky(key) => self.near(space, scatter(fnv1a(key.as_bytes()))),
@@ -98,13 +108,20 @@ impl View<'_> {
         listed.filter(|&block| usable(space, block) != Bits::default()).collect()
     }
 
-    /// Whether somebody is likely to have made the block, which this agent has not seen.
-    pub(super) fn is_made(&self, space: &PoolSpace, block: Block) -> bool {
-        let is_expected = || {
-            let share = self.contended.and_then(|_| self.liking.share(space));
-            share.is_some_and(|share| share.is_begun_by_another(block))
-        };
-        self.made.get(&block).copied().unwrap_or_else(is_expected)
+    /// Whether this agent knows what others have taken of the block: it has seen it, or nobody is likely to have made it.
+    pub(super) fn is_known(&self, space: &PoolSpace, block: Block) -> bool {
+        if self.pictures.get(block).is_some() {
+            return true;
+        }
+        match self.made.get(&block) {
+            Some(made) => !made,
+            None => !self.share(space).is_some_and(|share| share.is_begun_by_another(block)),
+        }
+    }
+
+    /// The part of the pool with which this node begins while it goes its own ways.
+    fn share(&self, space: &PoolSpace) -> Option<Share> {
+        self.liking.share(space, self.apart?.from?)
     }
 
     fn room(&self, space: &PoolSpace, block: Block) -> Room {
@@ -155,9 +172,9 @@ impl View<'_> {
 
     /// A place of this node's own: so that agents that fill a pool together rarely want the same address. Its share comes
     /// first, then what others have not taken of theirs.
-    fn apart(&mut self, space: &Arc<PoolSpace>) -> Found {
-        let share = self.liking.share(space);
-        let found = share.and_then(|share| self.of_share(space, share)).unwrap_or_else(|| self.of_others(space));
+    fn own_way(&mut self, space: &Arc<PoolSpace>) -> Found {
+        let found =
+            self.share(space).and_then(|share| self.of_share(space, share)).unwrap_or_else(|| self.of_others(space));
         self.wanted = self.wanted.saturating_sub(1);
         found
     }
@@ -201,7 +218,7 @@ impl View<'_> {
         match self.room(space, block) {
             Room::Free(bits) => {
                 let is_guest = self.pictures.get(block).is_some() && !self.own.contains(&block);
-                let end = if is_guest && self.liking.begins_at_the_end(self.contended.unwrap_or_default()) {
+                let end = if is_guest && self.liking.begins_at_the_end(self.apart.map_or(0, |apart| apart.losses)) {
                     bits.iter().last()
                 } else {
                     bits.first_from(0)
@@ -216,8 +233,7 @@ impl View<'_> {
     /// A block that this round changes already, so that it costs no further write. What others have taken of one that was not
     /// seen is not known.
     fn begun(&self, space: &PoolSpace) -> Option<Block> {
-        let is_known = |block| self.pictures.get(block).is_some() || !self.is_made(space, block);
-        self.busy.keys().copied().find(|&block| !self.free(space, block).is_empty() && is_known(block))
+        self.busy.keys().copied().find(|&block| !self.free(space, block).is_empty() && self.is_known(space, block))
     }
 
     /// Of its own blocks the fullest one that has room for all of the round: a round that is spread over two costs twice as

@@ -92,7 +92,7 @@ impl Pictures {
     /// Which blocks exist, with their versions: pictures that are still right are kept.
     pub(super) fn list(&mut self, marks: Vec<BlockMark>) {
         let mut before = std::mem::take(&mut self.seen);
-        let seen = |(block, version, mark)| match before.remove(&block) {
+        let seen = |BlockMark { block, version, mark, .. }| match before.remove(&block) {
             Some(seen) => (block, seen.listed(version, mark)),
             None => (block, Seen::Listed { version, mark }),
         };
@@ -103,7 +103,7 @@ impl Pictures {
 
     /// The same of some of the blocks that exist.
     pub(super) fn list_some(&mut self, marks: Vec<BlockMark>) {
-        for (block, version, mark) in marks {
+        for BlockMark { block, version, mark, .. } in marks {
             let seen = match self.get(block).cloned() {
                 Some(seen) => seen.listed(version, mark),
                 None => Seen::Listed { version, mark },
@@ -211,6 +211,10 @@ mod tests {
         proptest::collection::vec(change, 1..40)
     }
 
+    fn bare(block: Block, version: &str) -> BlockMark {
+        BlockMark { block, version: version.to_owned(), mark: None, made: None }
+    }
+
     fn picture(held: u16, ending: u16, rests: u16) -> Picture {
         // Of what has an end, half has ended.
         let time = |offset: u8| Time(Timestamp::from_second(i64::from(offset) - 8).unwrap());
@@ -244,11 +248,11 @@ mod tests {
                     Change::Remove(n) => kept.remove(block(n)),
                     Change::Doubt(n) => kept.doubt(block(n)),
                     Change::ListAll => {
-                        let marks = kept.iter().map(|(block, _)| (block, String::new(), None)).collect();
+                        let marks = kept.iter().map(|(block, _)| bare(block, "")).collect();
                         kept.list(marks);
                     }
                     Change::ListSome(n) => {
-                        kept.list_some(vec![(block(n), "new".to_owned(), None)]);
+                        kept.list_some(vec![bare(block(n), "new")]);
                         let unread = matches!(kept.get(block(n)), Some(Seen::Listed { mark: None, .. }));
                         prop_assert!(unread);
                     }

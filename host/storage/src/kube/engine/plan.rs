@@ -167,7 +167,7 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
         Some(Seen::Read(picture)) => (picture.ending.get(&offset), picture.resting.get(&offset)),
         Some(Seen::Listed { .. }) => (None, None),
         None if let Work::Take(take) = &job.work => {
-            if !view.is_made(&take.space, block) {
+            if view.is_known(&take.space, block) {
                 plan.creates.insert(block);
             }
             (None, None)

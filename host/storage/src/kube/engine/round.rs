@@ -50,12 +50,11 @@ impl Writer {
         for (index, outcome) in std::mem::take(&mut plan.outcomes) {
             self.jobs[index].end(Ok(outcome));
         }
-        let takes = self.jobs.iter().any(|job| !job.ended && matches!(job.work, Work::Take(_)));
         let failed = if plan.marks {
             self.list_marks(None).await
         } else if plan.list {
             self.list_blocks().await
-        } else if let Some(near) = self.worth_a_look.pop_first().filter(|_| takes).or_else(|| self.unseen(&plan)) {
+        } else if let Some(near) = self.worth_seeing(&plan) {
             self.list_marks(Some(near)).await
         } else {
             self.calls(plan).await
@@ -67,7 +66,7 @@ impl Writer {
     fn plan(&mut self) -> Plan {
         let wanted = self.jobs.iter().filter(|job| job.is_open()).count();
         self.expect(wanted);
-        let contended = self.is_apart().then_some(self.losses);
+        let apart = self.apart();
         let mut memory = self.shared.memory.lock();
         let pictures = memory.pictures(&self.pool);
         let is_open = |block: &Block| {
@@ -80,7 +79,7 @@ impl Writer {
             now: (self.shared.config.clock)(),
             liking: *self.shared.liking.lock(),
             wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
-            contended,
+            apart,
             own: &self.own,
             made: &self.made,
             cursor: None,
@@ -186,7 +185,7 @@ impl Writer {
                 }
                 // Where others were to be expected they have made more than this one. A node that met them unawares finds a block
                 // of its own liking likely to be nobody's yet, as where there are many more than anybody made.
-                if self.is_apart() && !is_share && !self.is_roomy(&batch) {
+                if self.apart().is_some() && !is_share && !self.is_roomy(&batch) {
                     self.look_again(block);
                 }
                 self.lost();

@@ -47,12 +47,19 @@ impl Liking {
         Self { rank: Some(rank), ..Self::of(node) }
     }
 
-    /// The node's share of a pool: as many addresses in a row as every other node's, or one more. None where there are fewer
-    /// addresses than nodes, for some of these, and as long as the node does not know how many they are.
-    pub(super) fn share(&self, space: &PoolSpace) -> Option<Share> {
+    /// Whether the node knows how many others there are, without which it has no share of any pool.
+    pub(super) fn is_ranked(&self) -> bool {
+        self.rank.is_some()
+    }
+
+    /// The node's share of a pool from a block on: as many addresses in a row as every other node's, or one more. None where there
+    /// are fewer addresses than nodes, for some of these, and as long as the node does not know how many they are.
+    pub(super) fn share(&self, space: &PoolSpace, from: Block) -> Option<Share> {
         let Rank { place, nodes } = self.rank?;
-        let (count, nodes) = (space.usable.count(), u128::from(nodes));
-        let begin = |place: u128| place * (count / nodes) + place.min(count % nodes);
+        let first = space.usable.next_at_or_after(from.address(0))?;
+        let before = space.usable.position(first)?;
+        let (count, nodes) = (space.usable.count() - before, u128::from(nodes));
+        let begin = |place: u128| before + place * (count / nodes) + place.min(count % nodes);
         let place = u128::from(place);
         let (before, begin, end) = (place.checked_sub(1).map(begin), begin(place), begin(place + 1));
         let last = end.checked_sub(1).filter(|last| *last >= begin)?;
@@ -120,15 +127,27 @@ mod tests {
         share.blocks_from(Block::containing(share.first), space).flat_map(of).collect()
     }
 
+    fn first(space: &PoolSpace) -> Block {
+        Block::containing(space.usable.first().unwrap())
+    }
+
     #[test]
-    fn nodes_share_a_pool_evenly_and_completely() {
-        for (ips, nodes) in [("10.6.0.0-10.6.3.231", 100), ("10.6.0.0-10.6.0.255", 3), ("10.6.0.5-10.6.0.24", 20)] {
-            let space = pool(ips);
+    fn nodes_share_what_a_pool_has_left_evenly_and_completely() {
+        let first = "10.6.0.0/28";
+        let rows = [
+            ("10.6.0.0-10.6.3.231", first, 100, 1000),
+            ("10.6.0.0-10.6.0.255", first, 3, 256),
+            ("10.6.0.5-10.6.0.24", first, 20, 20),
+            ("10.6.0.0-10.6.255.255", "10.6.70.16/28", 10, 65_536 - 17_936),
+        ];
+        for (ips, from, nodes, count) in rows {
+            let (space, from) = (pool(ips), from.parse().unwrap());
             let names: Vec<_> = (0..nodes).map(|number| format!("node-{number}")).collect();
-            let shares = names.iter().map(|name| Liking::among(name, &names).share(&space).unwrap());
+            let shares = names.iter().map(|name| Liking::among(name, &names).share(&space, from).unwrap());
             let shares: Vec<_> = shares.map(|share| addresses(&space, share)).collect();
             let all: BTreeSet<_> = shares.iter().flatten().collect();
-            assert_eq!(all.len() as u128, space.usable.count(), "{ips}");
+            assert_eq!(all.len(), count, "{ips}");
+            assert_eq!(all.last().copied().copied(), space.usable.last(), "{ips}");
             assert_eq!(shares.iter().map(Vec::len).sum::<usize>(), all.len(), "{ips}: two have the same");
             let sizes: BTreeSet<_> = shares.iter().map(Vec::len).collect();
             assert!(sizes.last().unwrap() - sizes.first().unwrap() <= 1, "{ips}: {sizes:?}");
@@ -139,7 +158,7 @@ mod tests {
     fn where_addresses_are_fewer_than_nodes_some_have_no_share() {
         let names: Vec<_> = (0..9).map(|number| number.to_string()).collect();
         let space = pool("10.6.0.1-10.6.0.4");
-        let shares = names.iter().filter_map(|name| Liking::among(name, &names).share(&space));
+        let shares = names.iter().filter_map(|name| Liking::among(name, &names).share(&space, first(&space)));
         let shares: Vec<_> = shares.flat_map(|share| addresses(&space, share)).collect();
         assert_eq!(shares, (1..5).map(|last| IpAddr::from([10, 6, 0, last])).collect::<Vec<_>>());
     }
@@ -148,16 +167,16 @@ mod tests {
     fn a_node_has_a_share_whether_or_not_it_is_listed_once_there_is_a_list() {
         let space = pool("10.6.0.0-10.6.3.231");
         let others = ["a".to_owned(), "c".to_owned()];
-        let share = Liking::among("b", &others).share(&space).unwrap();
+        let share = Liking::among("b", &others).share(&space, first(&space)).unwrap();
         assert_eq!((share.first, share.last), ([10, 6, 1, 78].into(), [10, 6, 2, 154].into()));
-        assert_eq!(Liking::of("b").share(&space), None);
+        assert_eq!(Liking::of("b").share(&space, first(&space)), None);
     }
 
     /// Of four nodes that share 40 addresses, those that expect the block to be another's work.
     fn guests_of(block: &str) -> Vec<&'static str> {
         let (space, block) = (pool("10.6.0.0-10.6.0.39"), block.parse().unwrap());
         let names = ["a", "b", "c", "d"];
-        let share = |name| Liking::among(name, &names.map(str::to_owned)).share(&space).unwrap();
+        let share = |name| Liking::among(name, &names.map(str::to_owned)).share(&space, first(&space)).unwrap();
         names.into_iter().filter(|name| share(name).is_begun_by_another(block)).collect()
     }
 

@@ -21,7 +21,7 @@ use super::retry::{self, BUDGET};
 use super::round::Repair;
 use super::shared::Shared;
 
-/// The most jobs that are looked at together: a block's worth.
+/// The most jobs that are looked at together.
 const GROUP: usize = 256;
 /// How long a writer that served several at once waits for as many to come again, at most: a write costs the API server as
 /// much for one as for all of them, and in a storm it is the API server that everybody waits for. It waits half as long as
@@ -53,6 +53,8 @@ pub(super) struct Writer {
     pub(super) repairs: BTreeMap<Block, Repair>,
     /// Until when this writer stays away from the addresses that others take.
     pub(super) apart_until: Option<Instant>,
+    /// The lowest block that had room when it began to.
+    pub(super) apart_from: Option<Block>,
     /// How often others were faster.
     pub(super) losses: u64,
     /// Blocks that this writer made: nobody takes from these as long as there are others.
@@ -82,6 +84,7 @@ impl Writer {
             stale: BTreeSet::new(),
             repairs: BTreeMap::new(),
             apart_until: None,
+            apart_from: None,
             losses: 0,
             own: BTreeSet::new(),
             made: BTreeMap::new(),

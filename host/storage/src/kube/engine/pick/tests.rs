@@ -26,7 +26,8 @@ fn seen(held: u16) -> Seen {
 fn view(pictures: &mut Pictures, wanted: u32, liking: Liking) -> View<'_> {
     let (busy, now) = (BTreeMap::new(), SystemTime::UNIX_EPOCH);
     let (own, made) = const { (&BTreeSet::new(), &BTreeMap::new()) };
-    View { pictures, busy, now, wanted, liking, contended: Some(1), own, made, cursor: None }
+    let apart = Some(Apart { losses: 1, from: Some(block(0)) });
+    View { pictures, busy, now, wanted, liking, apart, own, made, cursor: None }
 }
 
 /// The addresses of a round, one after the other, where this is held already, by block.
@@ -92,7 +93,7 @@ fn guests_begin_at_either_end_of_what_is_left() {
 /// What the second of two nodes takes of a pool of 64 addresses, where this is held already, in a round that wants so many.
 fn taken_of_share(wanted: u32, held: &[(u8, u16)]) -> Vec<u8> {
     let space = space("10.6.0.8-10.6.0.71");
-    let taken = round(held, wanted, Liking::among("b", &["a".to_owned()]), |view| view.apart(&space));
+    let taken = round(held, wanted, Liking::among("b", &["a".to_owned()]), |view| view.own_way(&space));
     let last = |address: IpAddr| match address {
         IpAddr::V4(address) => address.octets()[3],
         IpAddr::V6(address) => panic!("{address}"),
@@ -128,7 +129,7 @@ fn agents_that_meet_go_apart_however_much_of_the_pool_is_full() {
         space.usable.blocks().take(held).for_each(|block| pictures.insert(block, seen(u16::MAX)));
         let chosen = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
             let mut view = view(&mut pictures, 1, Liking::of(node));
-            match view.apart(&space) {
+            match view.own_way(&space) {
                 Found::Address(address) => Block::containing(address),
                 other => panic!("{other:?}"),
             }
