@@ -35,16 +35,9 @@ rules:
 async fn the_accounts_of_spiderpool_are_enough_with_what_the_migration_adds() -> Result<()> {
     let cluster = Cluster::shared().await?;
     cluster.apply(SPIDERPOOL).await?;
-    let added = MIGRATION.split("YAML'\n").nth(1).and_then(|text| text.split("   YAML").next()).context("a role")?;
-    cluster.apply(added).await?;
-    let accounts = ["spiderpool-agent", "spiderpool-controller"];
-    for (role, account) in
-        ["spiderpool-admin", "spiderpool-blocks"].iter().flat_map(|role| accounts.map(|of| (role, of)))
-    {
-        let (name, account) = (format!("{account}-{role}"), format!("kube-system:{account}"));
-        cluster
-            .kubectl(&["create", "clusterrolebinding", &name, "--clusterrole", role, "--serviceaccount", &account])
-            .await?;
+    cluster.apply(added()?).await?;
+    for account in ["spiderpool-agent", "spiderpool-controller"] {
+        bind(cluster, account, &["spiderpool-admin", "spiderpool-blocks"]).await?;
     }
 
     let mut estate = Estate::found(cluster, &[("front", "10.74.0.0/16", "10.74.0.10", "10.74.0.99")]).await?;
@@ -52,12 +45,7 @@ async fn the_accounts_of_spiderpool_are_enough_with_what_the_migration_adds() ->
     let kind = kind("web", ONE);
     let served = estate.served(vec![(kind, "as-pod".to_owned()); 2]).await?;
     let controller = Controller::start_as(&Account::of(cluster, "spiderpool-controller").await?);
-    let account = Account::of(cluster, "spiderpool-agent").await?;
-    let mut node = Node::stopped("as-pod", &cluster.kubeconfig());
-    node.set("KUBECONFIG", None);
-    account.environment().iter().for_each(|(name, value)| node.set(name, Some(value)));
-    node.account = Some(account);
-    node.run();
+    let mut node = start_as(cluster, "as-pod", "spiderpool-agent").await?;
 
     let plugin = Plugin::on(&node);
     let pod = estate.pod("new", &kind, "as-pod").await?;
@@ -89,4 +77,60 @@ async fn the_accounts_of_spiderpool_are_enough_with_what_the_migration_adds() ->
     }
     ensure!(controller.stop(), "the controller did not stop well");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_may_not_list_nodes_says_so_and_serves() -> Result<()> {
+    const ITS_OWN: &str = "resources: [nodes], resourceNames: [lonely]";
+    let cluster = Cluster::shared().await?;
+    let role = SPIDERPOOL.replace("spiderpool-admin", "spiderpool-lonely").replace("resources: [nodes]", ITS_OWN);
+    ensure!(role.contains(ITS_OWN), "the role lets list all nodes");
+    cluster.apply(&role).await?;
+    cluster.apply(added()?.replace("spiderpool-blocks", "spiderpool-lonely-blocks")).await?;
+    bind(cluster, "lonely", &["spiderpool-lonely", "spiderpool-lonely-blocks"]).await?;
+
+    let estate = Estate::found(cluster, &[("front", "10.75.0.0/16", "10.75.0.10", "10.75.0.99")]).await?;
+    cluster.node("lonely").await?;
+    let mut node = start_as(cluster, "lonely", "lonely").await?;
+    let pod = estate.pod("new", &kind("web", ONE), "lonely").await?;
+    let begun = Instant::now();
+    while !node.log().contains("nodes cannot be listed") {
+        ensure!(begun.elapsed() < PATIENCE, "nothing tells of it: {}", node.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let warning = node.log().lines().find(|line| line.contains("nodes cannot be listed")).map(str::to_owned);
+    let warning = warning.context("a warning")?;
+    ensure!(warning.contains("WARN") && warning.contains("forbidden"), "{warning}");
+    ensure!(warning.contains("see that the agent's account may list nodes"), "{warning}");
+    let answer = Plugin::on(&node).add(&pod);
+    ensure!(answer.ok && answer.addresses() == ["10.75.0.10/16"], "{answer:?}");
+    ensure!(node.stop(), "{}", node.log());
+    Ok(())
+}
+
+/// The role that docs/migration.md has users add.
+fn added() -> Result<&'static str> {
+    MIGRATION.split("YAML'\n").nth(1).and_then(|text| text.split("   YAML").next()).context("a role")
+}
+
+/// Gives the account these roles.
+async fn bind(cluster: &Cluster, account: &str, roles: &[&str]) -> Result<()> {
+    for role in roles {
+        let (name, account) = (format!("{account}-{role}"), format!("kube-system:{account}"));
+        cluster
+            .kubectl(&["create", "clusterrolebinding", &name, "--clusterrole", role, "--serviceaccount", &account])
+            .await?;
+    }
+    Ok(())
+}
+
+/// A node whose agent serves, by that account.
+async fn start_as(cluster: &Cluster, name: &str, account: &str) -> Result<Node> {
+    let account = Account::of(cluster, account).await?;
+    let mut node = Node::stopped(name, &cluster.kubeconfig());
+    node.set("KUBECONFIG", None);
+    account.environment().iter().for_each(|(name, value)| node.set(name, Some(value)));
+    node.account = Some(account);
+    node.run();
+    Ok(node)
 }
