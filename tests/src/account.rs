@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use spiderpool_cluster::Cluster;
+use spiderpool_cluster::{Cluster, tied};
 use tempfile::TempDir;
 
 /// Shows the folder at the place where the kubelet puts it, to one program alone.
@@ -54,7 +54,7 @@ impl Account {
     /// the command's.
     #[must_use]
     pub fn program(&self, program: &Path) -> Command {
-        let mut command = Command::new("unshare");
+        let mut command = tied("unshare");
         command.args(["--mount", "sh", "-c", SCRIPT]).arg(self.folder.path()).arg(program);
         command
     }

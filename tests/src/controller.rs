@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use spiderpool_cluster::{spawn, tied};
 use tempfile::TempDir;
 
 use crate::{Account, Dist};
@@ -28,7 +29,7 @@ impl Controller {
     /// It ends instead, or takes too long.
     #[must_use]
     pub fn start(kubeconfig: &Path) -> Self {
-        let mut command = Command::new(Dist::find().bin(PROGRAM));
+        let mut command = tied(Dist::find().bin(PROGRAM));
         command.env_clear().env("KUBECONFIG", kubeconfig);
         Self::run(command)
     }
@@ -47,13 +48,12 @@ impl Controller {
     fn run(mut command: Command) -> Self {
         let folder = tempfile::Builder::new().prefix("spiderpool-test.").tempdir().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a log");
-        let child = command
+        command
             .args(["daemon", "--bind-address=127.0.0.1", "--health-port=0", "--metric-port=0", "--log-format=text"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the controller starts");
+            .stderr(log);
+        let child = spawn(command).expect("the controller starts");
         let mut controller = Self { child, folder };
         let begun = Instant::now();
         while !controller.log().contains("all pools and blocks have been read") {

@@ -40,4 +40,5 @@ pub use folder::Durability;
 pub use proxy::{Direction, Proxy};
 pub use requests::{Request, Requests};
 pub use server::Server;
+pub use spawner::{spawn, tied};
 pub use usage::Usage;

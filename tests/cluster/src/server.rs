@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -134,9 +134,8 @@ impl Server {
     pub(crate) fn spawn(&self) -> Result<()> {
         let open = || File::options().create(true).append(true).open(&self.log);
         let log = open().with_context(|| format!("cannot write {}", self.log.display()))?;
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&self.program).args(&self.arguments);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut command = spawner::tied(&self.program);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = spawner::spawn(command).with_context(|| {
             format!("cannot start {} by way of setpriv; on Debian: apt-get install util-linux", self.name)
         })?;

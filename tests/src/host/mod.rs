@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use spiderpool_cluster::{spawn, tied};
 use spiderpool_cni_plugin::agent::Method;
 use spiderpool_wire::path;
 use tempfile::TempDir;
@@ -137,7 +138,9 @@ impl Host {
     /// It cannot be started.
     pub fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("agent.log")).expect("a log");
-        self.agent = Some(self.command().stderr(log).spawn().expect("the agent starts"));
+        let mut command = self.command();
+        command.stderr(log);
+        self.agent = Some(spawn(command).expect("the agent starts"));
     }
 
     /// Runs an agent that is expected to end by itself.
@@ -156,7 +159,7 @@ impl Host {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(self.dist.bin("spiderpool-agent"));
+        let mut command = tied(self.dist.bin("spiderpool-agent"));
         self.options.engine.arguments(self, &mut command);
         command.args(["--log-format", "text", "--config-path"]).arg(self.path("conf.yml"));
         command.envs(self.options.environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());

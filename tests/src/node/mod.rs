@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spiderpool_cluster::Usage;
+use spiderpool_cluster::{Usage, spawn, tied};
 use spiderpool_cni_plugin::agent::Agent;
 use spiderpool_wire::endpoint::{WorkloadEndpointArgs, WorkloadEndpointStatus};
 use spiderpool_wire::path;
@@ -145,7 +145,9 @@ impl Node {
     pub fn spawn(&mut self) {
         // A new log for each start, since it says where the agent listens.
         let log = File::create(self.path("agent.log")).expect("a log");
-        self.agent = Some(self.command().stderr(log).spawn().expect("the agent starts"));
+        let mut command = self.command();
+        command.stderr(log);
+        self.agent = Some(spawn(command).expect("the agent starts"));
     }
 
     /// Runs an agent that is expected to end by itself.
@@ -177,7 +179,7 @@ impl Node {
         let program = self.dist.bin("spiderpool-agent");
         let mut command = match &self.account {
             Some(account) => account.program(&program),
-            None => Command::new(program),
+            None => tied(program),
         };
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -86,7 +86,7 @@ async fn an_agent_that_may_not_list_nodes_says_so_and_serves() -> Result<()> {
     let role = SPIDERPOOL.replace("spiderpool-admin", "spiderpool-lonely").replace("resources: [nodes]", ITS_OWN);
     ensure!(role.contains(ITS_OWN), "the role lets list all nodes");
     cluster.apply(&role).await?;
-    cluster.apply(added()?.replace("spiderpool-blocks", "spiderpool-lonely-blocks")).await?;
+    cluster.apply(&added()?.replace("spiderpool-blocks", "spiderpool-lonely-blocks")).await?;
     bind(cluster, "lonely", &["spiderpool-lonely", "spiderpool-lonely-blocks"]).await?;
 
     let estate = Estate::found(cluster, &[("front", "10.75.0.0/16", "10.75.0.10", "10.75.0.99")]).await?;
