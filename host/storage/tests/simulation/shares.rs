@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig, Mark, StoredBlock};
 use spiderpool_storage::{Ledger as _, Pick, PoolSpace};
@@ -58,8 +58,12 @@ async fn settle(cluster: &Cluster) {
 
 /// So many pods of one node, which come one after the other, and where their addresses are.
 async fn fill(agent: &KubeLedger, space: &Arc<PoolSpace>, node: u8, pods: u8) -> Vec<IpAddr> {
+    fill_slowly(agent, space, node, pods, Duration::from_millis(3)).await
+}
+
+async fn fill_slowly(agent: &KubeLedger, space: &Arc<PoolSpace>, node: u8, pods: u8, apart: Duration) -> Vec<IpAddr> {
     let adds = (0..pods).map(|n| async move {
-        tokio::time::sleep(Duration::from_millis(u64::from(n) * 3)).await;
+        tokio::time::sleep(apart * n.into()).await;
         let uid = uid(node, n);
         agent.reserve(ask_of(space, &uid, &uid, &[], Pick::Lowest)).await.unwrap().leases[0].address
     });
@@ -111,6 +115,46 @@ fn nodes_whose_pods_are_about_to_start_fill_a_pool_without_meeting() {
             assert!(wrong <= 2 * usize::from(NODES - 1), "seed {seed}: {trace}");
             tokio::time::sleep(Duration::from_secs(10)).await;
             labels_are_right(&cluster, seed);
+        });
+    }
+}
+
+/// One write for all, though they come over a second.
+#[test]
+fn pods_that_one_block_has_room_for_are_waited_for_as_a_whole() {
+    const FEW: u8 = 10;
+    for seed in 0..20 {
+        test(async move {
+            let (cluster, space, _) = start(seed, 0).await;
+            let agent = open(&cluster, &space, "node0", 0, FEW).await;
+            settle(&cluster).await;
+            let addresses = fill_slowly(&agent, &space, 0, FEW, Duration::from_millis(100)).await;
+            assert_eq!(addresses, share(0, 0, FEW), "seed {seed}");
+            let trace = std::mem::take(&mut cluster.0.lock().trace);
+            let writes: Vec<_> = trace.lines().filter(|line| line.contains("; take")).collect();
+            assert_eq!(writes.len(), 1, "seed {seed}: {trace}");
+        });
+    }
+}
+
+/// Some pods never ask: they have another network, or wait for a volume.
+#[test]
+fn pods_that_do_not_come_are_waited_for_once() {
+    for seed in 0..20 {
+        test(async move {
+            let (cluster, space, _) = start(seed, 0).await;
+            let agent = open(&cluster, &space, "node0", 0, 14).await;
+            settle(&cluster).await;
+            for (n, waits) in [(0, true), (1, false), (2, false)] {
+                let uid = uid(0, n);
+                let sent = async {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    cluster.0.lock().doubtful.iter().any(|(_, _, whose)| *whose == uid)
+                };
+                let (held, sent) = join(agent.reserve(ask_of(&space, &uid, &uid, &[], Pick::Lowest)), sent).await;
+                held.unwrap();
+                assert_eq!(sent, !waits, "seed {seed}: pod {n}");
+            }
         });
     }
 }

@@ -38,16 +38,16 @@ impl Writer {
 
     /// A round is to find so many addresses.
     pub(super) fn expect(&mut self, wanted: usize) {
-        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.is_crowded()) {
+        if wanted >= MANY || (wanted > 0 && !self.is_apart() && self.crowd() >= CROWD) {
             self.go_apart(None);
         }
     }
 
-    /// Whether many pods of this node have not started yet and hold nothing: some of them are about to ask.
-    pub(super) fn is_crowded(&self) -> bool {
+    /// How many pods of this node have not started yet and hold nothing: some of them are about to ask.
+    pub(super) fn crowd(&self) -> usize {
         let pending = (self.shared.config.pending)();
         let memory = self.shared.memory.lock();
-        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count() >= CROWD
+        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count()
     }
 
     /// Whether some of the block is of this node's share: there it is rarely worth while to know how far others have come.

@@ -30,6 +30,10 @@ const GATHER: Duration = Duration::from_millis(30);
 /// How long a writer that has served nobody yet waits for others, where a crowd is about to ask. Then it knows how many come
 /// together.
 const MUSTER: Duration = Duration::from_millis(100);
+/// The largest crowd that is waited for as a whole, what one block has room for, and for how long. It is over as soon as all
+/// have come: that takes long only where cores are too busy to start them, and nobody is served sooner by more writes then.
+const WHOLE: usize = Block::SIZE as usize;
+const MUSTER_WHOLE: Duration = Duration::from_millis(1500);
 /// How long a writer waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(60);
 /// How many rounds may pass without an answer before they are slowed: reading what must be read takes some.
@@ -68,6 +72,17 @@ pub(super) struct Writer {
     served: usize,
     /// How long it took, if there was one.
     took: Option<Duration>,
+    /// Whether it waits for a whole crowd: none was too large for that until now, and none was waited for in vain.
+    whole: bool,
+}
+
+/// How long a round waits for more to do.
+struct Hope {
+    /// For so many altogether.
+    jobs: usize,
+    within: Duration,
+    /// Whether that is a whole crowd.
+    whole: bool,
 }
 
 impl Writer {
@@ -92,6 +107,7 @@ impl Writer {
             rounds: 0,
             served: 0,
             took: None,
+            whole: true,
         }
     }
 
@@ -133,17 +149,18 @@ impl Writer {
                 Err(_) => {}
             }
         }
-        let (together, wait) = self.waits_for();
-        let until = Instant::now() + wait;
+        let hope = self.hope();
+        let until = Instant::now() + hope.within;
         while self.jobs.len() < GROUP {
             let more = match self.waiting.try_recv() {
                 Ok(job) => Some(job),
-                Err(_) if self.jobs.len() >= together => None,
+                Err(_) if self.jobs.len() >= hope.jobs => None,
                 Err(_) => tokio::time::timeout_at(until, self.waiting.recv()).await.unwrap_or_default(),
             };
             let Some(job) = more else { break };
             self.jobs.push(job);
         }
+        self.whole &= !hope.whole || self.jobs.len() >= hope.jobs;
         let now = Instant::now();
         for (address, Doubt { to, before, .. }) in self.shared.memory.lock().take_due(&self.pool, now) {
             self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
@@ -151,13 +168,18 @@ impl Writer {
         true
     }
 
-    /// For how many jobs the next round waits, and for how long.
-    fn waits_for(&self) -> (usize, Duration) {
-        match self.took {
+    fn hope(&mut self) -> Hope {
+        let may_muster = self.whole || self.took.is_none();
+        let crowd = if may_muster && self.jobs.iter().any(Job::is_open) { self.crowd() } else { 0 };
+        self.whole &= crowd <= WHOLE;
+        let whole = self.whole && crowd >= CROWD;
+        let (jobs, within) = match self.took {
+            _ if whole => (crowd, MUSTER_WHOLE),
             Some(took) => (self.served, GATHER.min(took / 2)),
-            None if self.jobs.iter().any(Job::is_open) && self.is_crowded() => (CROWD, MUSTER),
+            None if crowd >= CROWD => (CROWD, MUSTER),
             None => (0, Duration::ZERO),
-        }
+        };
+        Hope { jobs, within, whole }
     }
 
     /// Answers those whose time is up.
