@@ -173,6 +173,9 @@ impl Writer {
         let crowd = if may_muster && self.jobs.iter().any(Job::is_open) { self.crowd() } else { 0 };
         self.whole &= crowd <= WHOLE;
         let whole = self.whole && crowd >= CROWD;
+        if whole {
+            tracing::debug!(pool = self.pool, pods = crowd, "waiting for all that are about to start");
+        }
         let (jobs, within) = match self.took {
             _ if whole => (crowd, MUSTER_WHOLE),
             Some(took) => (self.served, GATHER.min(took / 2)),
