@@ -30,9 +30,10 @@ const GATHER: Duration = Duration::from_millis(30);
 /// How long a writer that has served nobody yet waits for others, where a crowd is about to ask. Then it knows how many come
 /// together.
 const MUSTER: Duration = Duration::from_millis(100);
-/// The largest crowd that is waited for as a whole, what one block has room for, and for how long. It is over as soon as all
-/// have come: that takes long only where cores are too busy to start them, and nobody is served sooner by more writes then.
+/// The largest crowd that is waited for as a whole: what one block has room for.
 const WHOLE: usize = Block::SIZE as usize;
+/// For how long. It is over as soon as all have come: that takes long only where cores are too busy to start them, and nobody
+/// is served sooner by more writes then.
 const MUSTER_WHOLE: Duration = Duration::from_millis(1500);
 /// How long a writer waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(60);
@@ -77,7 +78,7 @@ pub(super) struct Writer {
 }
 
 /// How long a round waits for more to do.
-struct Hope {
+struct Wait {
     /// For so many altogether.
     jobs: usize,
     within: Duration,
@@ -149,18 +150,18 @@ impl Writer {
                 Err(_) => {}
             }
         }
-        let hope = self.hope();
-        let until = Instant::now() + hope.within;
+        let wait = self.waits_for();
+        let until = Instant::now() + wait.within;
         while self.jobs.len() < GROUP {
             let more = match self.waiting.try_recv() {
                 Ok(job) => Some(job),
-                Err(_) if self.jobs.len() >= hope.jobs => None,
+                Err(_) if self.jobs.len() >= wait.jobs => None,
                 Err(_) => tokio::time::timeout_at(until, self.waiting.recv()).await.unwrap_or_default(),
             };
             let Some(job) = more else { break };
             self.jobs.push(job);
         }
-        self.whole &= !hope.whole || self.jobs.len() >= hope.jobs;
+        self.whole &= !wait.whole || self.jobs.len() >= wait.jobs;
         let now = Instant::now();
         for (address, Doubt { to, before, .. }) in self.shared.memory.lock().take_due(&self.pool, now) {
             self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
@@ -168,7 +169,9 @@ impl Writer {
         true
     }
 
-    fn hope(&mut self) -> Hope {
+    /// For how many jobs the next round waits, and for how long. After a crowd that is too large for it, never again for a whole
+    /// one.
+    fn waits_for(&mut self) -> Wait {
         let may_muster = self.whole || self.took.is_none();
         let crowd = if may_muster && self.jobs.iter().any(Job::is_open) { self.crowd() } else { 0 };
         self.whole &= crowd <= WHOLE;
@@ -182,7 +185,7 @@ impl Writer {
             None if crowd >= CROWD => (CROWD, MUSTER),
             None => (0, Duration::ZERO),
         };
-        Hope { jobs, within, whole }
+        Wait { jobs, within, whole }
     }
 
     /// Answers those whose time is up.
