@@ -14,6 +14,8 @@ mod cluster;
 mod marks;
 #[path = "simulation/promises.rs"]
 mod promises;
+#[path = "simulation/removed.rs"]
+mod removed;
 #[path = "simulation/shares.rs"]
 mod shares;
 #[path = "simulation/world.rs"]

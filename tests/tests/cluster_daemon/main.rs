@@ -2,6 +2,7 @@
 //! the API server goes away. Asserted with kubectl where the cluster is concerned.
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
+mod removed_block;
 mod site;
 
 use std::collections::BTreeSet;

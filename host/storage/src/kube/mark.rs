@@ -50,6 +50,11 @@ impl Mark {
         self
     }
 
+    /// The address is held as well, without an end or with one.
+    pub(super) fn add(&mut self, offset: Option<u8>, lasting: bool) {
+        self.set(offset, lasting, !lasting);
+    }
+
     fn set(&mut self, offset: Option<u8>, held: bool, passing: bool) {
         if let Some(offset) = offset {
             self.held.set(offset, held);

@@ -31,6 +31,8 @@ impl fmt::Display for BlockId {
 /// A block as it was stored at some moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredBlock {
+    /// `metadata.uid`: another block of the name has another one.
+    pub uid: String,
     /// `metadata.resourceVersion`: equal versions mean equal content.
     pub version: String,
     /// Who holds what.
@@ -142,7 +144,7 @@ pub trait BlockStore: Send + Sync {
 
     /// Makes a block with its first holders, and marks it. A pool that Spiderpool served before has its addresses in
     /// the pool's `status.allocatedIPs`: the block starts with those of them that are the block's, and `first` does not
-    /// get what they hold. `origin` is what is known of the pool, which may spare reading it.
+    /// get what other pods hold. `origin` is what is known of the pool, which may spare reading it.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when somebody else was faster; [`StoreError::Gone`] when there is no such pool, or it is being

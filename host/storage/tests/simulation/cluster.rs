@@ -203,7 +203,8 @@ impl State {
         let quarantine = BTreeMap::new();
         let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine };
         let mark = Some(Mark::of(&spec));
-        let stored = StoredBlock { version: self.versions.to_string(), spec, mark };
+        let stored =
+            StoredBlock { uid: format!("made-{}", self.versions), version: self.versions.to_string(), spec, mark };
         let now = self.clock();
         let fraction = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
         self.made_at.insert(id.clone(), now - Duration::from_nanos(fraction.into()));

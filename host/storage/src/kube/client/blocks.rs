@@ -270,6 +270,7 @@ struct BlockMetaObject {
 #[serde(rename_all = "camelCase")]
 struct BlockMeta {
     name: String,
+    uid: String,
     resource_version: String,
     creation_timestamp: Option<Time>,
     #[serde(default)]
@@ -284,7 +285,7 @@ impl BlockMeta {
 
 impl From<BlockObject> for StoredBlock {
     fn from(BlockObject { metadata, spec }: BlockObject) -> Self {
-        Self { mark: metadata.mark(), version: metadata.resource_version, spec }
+        Self { mark: metadata.mark(), uid: metadata.uid, version: metadata.resource_version, spec }
     }
 }
 
@@ -300,9 +301,12 @@ struct PoolObject {
 /// others.
 fn new_object(id: &BlockId, uid: &str, seeds: &AllocatedIps, first: &BTreeMap<IpAddr, BlockAllocation>) -> Vec<u8> {
     let range = id.block.range();
-    let seeds = seeds.0.range(range.first()..=range.last());
     let mut allocations = first.clone();
-    allocations.extend(seeds.map(|(&address, holder)| (address, taken_over(holder))));
+    for (&address, holder) in seeds.0.range(range.first()..=range.last()) {
+        if first.get(&address).is_none_or(|first| first.pod_uid != holder.pod_uid) {
+            allocations.insert(address, taken_over(holder));
+        }
+    }
     let spec = SpiderIPBlockSpec { pool: id.pool.clone(), block: id.block, allocations, quarantine: BTreeMap::new() };
     let owner = OwnerReference {
         api_version: SpiderIPPool::api_version(&()).into(),
@@ -341,5 +345,19 @@ mod tests {
         }
         assert_eq!(block_of("p4"), None);
         assert_eq!(block_of("p4.zzzzzzzz"), None);
+    }
+
+    #[test]
+    fn a_new_block_has_what_the_status_says_and_what_the_same_pod_knows_better() {
+        let holder = |uid: &str| PoolHolder { pod: format!("ns/{uid}"), pod_uid: uid.to_owned() };
+        let addresses = [[10, 6, 0, 1], [10, 6, 0, 2]].map(IpAddr::from);
+        let seeds = AllocatedIps(addresses.into_iter().zip(["a", "b"].map(holder)).collect());
+        let whole = |uid: &str| BlockAllocation { interface: "eth0".to_owned(), ..taken_over(&holder(uid)) };
+        let id = BlockId { pool: "p4".to_owned(), block: Block::containing(addresses[0]) };
+        let object = new_object(&id, "uid", &seeds, &addresses.into_iter().zip(["a", "else"].map(whole)).collect());
+        let spec: SpiderIPBlockSpec =
+            serde_json::from_value(serde_json::from_slice::<serde_json::Value>(&object).unwrap()["spec"].take())
+                .unwrap();
+        assert_eq!(spec.allocations, addresses.into_iter().zip([whole("a"), taken_over(&holder("b"))]).collect());
     }
 }

@@ -105,21 +105,26 @@ pub(super) fn pod_ref(entry: &BlockAllocation) -> PodRef {
     PodRef { namespace, name: pod, uid }
 }
 
-/// Whether both are of one NIC of one pod, in whatever sandbox.
-pub(super) fn same_nic(one: &BlockAllocation, other: &BlockAllocation) -> bool {
-    one.pod_uid == other.pod_uid && one.interface == other.interface
+/// Whether it tells no more than a pod: it was taken over from `status.allocatedIPs`.
+pub(super) fn is_bare(there: &BlockAllocation) -> bool {
+    there.interface.is_empty()
 }
 
-/// Whether both are of one NIC of one pod in one sandbox, with the same end.
-pub(super) fn same_use(one: &BlockAllocation, other: &BlockAllocation) -> bool {
-    same_nic(one, other) && one.container_id == other.container_id && one.until == other.until
+/// Whether what is written there is of the same NIC of the same pod, in whatever sandbox. A bare entry is of the NIC that has
+/// the address.
+pub(super) fn same_nic(there: &BlockAllocation, known: &BlockAllocation) -> bool {
+    there.pod_uid == known.pod_uid && (there.interface == known.interface || is_bare(there))
 }
 
-/// Whether `to` may get what the pod of that uid left: that of its own name, for the NIC. What was taken over from
-/// `status.allocatedIPs` has no NIC.
+/// Whether what is written there is of the same NIC of the same pod in the same sandbox, with the same end.
+pub(super) fn same_use(there: &BlockAllocation, known: &BlockAllocation) -> bool {
+    let same = there.container_id == known.container_id && there.until == known.until;
+    same_nic(there, known) && (same || is_bare(there))
+}
+
+/// Whether `to` may get what the pod of that uid left: that of its own name, for the NIC.
 pub(super) fn left_for(there: &BlockAllocation, uid: &str, to: &BlockAllocation) -> bool {
-    let nic = there.interface == to.interface || there.interface.is_empty();
-    there.pod_uid == uid && there.pod == to.pod && nic
+    there.pod_uid == uid && there.pod == to.pod && (there.interface == to.interface || is_bare(there))
 }
 
 /// Whether the lease is what is wanted.

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use spiderpool_crd::ipblock::{BlockAllocation, Quarantine};
 use spiderpool_ip::Block;
 use tokio::sync::oneshot;
@@ -30,8 +29,8 @@ pub(super) enum Work {
         left: Option<Box<BlockAllocation>>,
         to: BlockAllocation,
     },
-    /// Have it end, if it is used as `from` says.
-    Keep { address: IpAddr, from: BlockAllocation, until: Time },
+    /// Have it end as `to` says, if it is used as `from` says.
+    Keep { address: IpAddr, from: BlockAllocation, to: BlockAllocation },
     /// Give back what the pod of that uid and name left there, whatever else is written.
     Reclaim { address: IpAddr, gone: Holder },
     /// Give it back.
@@ -180,10 +179,8 @@ impl Job {
                 }
                 _ => Some(Outcome::NotHeld(None)),
             },
-            Work::Keep { from, until, .. } => match there {
-                Some(there) if there.until.as_ref() == Some(until) && same_nic(there, from) => {
-                    Some(Outcome::Held(address))
-                }
+            Work::Keep { from, to, .. } => match there {
+                Some(there) if there.until == to.until && same_nic(there, from) => Some(Outcome::Held(address)),
                 Some(there) if same_use(there, from) => {
                     from.clone_from(there);
                     None
@@ -284,6 +281,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
     use spiderpool_crd::SpiderIPBlockSpec;
     use spiderpool_ip::{Family, IpSet};
@@ -298,7 +296,7 @@ mod tests {
         let rest = Quarantine { until: Time(Timestamp::from_second(1000).unwrap()), reason: String::new() };
         let (pool, block, allocations) = ("p".to_owned(), Block::containing(address), BTreeMap::new());
         let spec = SpiderIPBlockSpec { pool, block, allocations, quarantine: [(address, rest)].into() };
-        let stored = StoredBlock { version: String::new(), spec, mark: None };
+        let stored = StoredBlock { uid: String::new(), version: String::new(), spec, mark: None };
         let then_asks_for = |seconds| {
             let (to, tried) = (BlockAllocation::default(), Some(address));
             let take = Take { space: Arc::clone(&space), pick: Pick::Lowest, to, tried, pinned: true, explain: None };

@@ -28,6 +28,14 @@ pub(super) struct Doubt {
     pub(super) due: Instant,
 }
 
+/// What a look at a block has brought.
+pub(super) struct News {
+    /// Pods that hold something else than before, without having asked.
+    pub(super) surprised: Vec<PodRef>,
+    /// The block is another than the one in which this node held addresses: that was removed.
+    pub(super) is_removed: bool,
+}
+
 type Doubts = BTreeMap<(IpAddr, String), Doubt>;
 
 /// Everything that the engine remembers, but its records' state.
@@ -37,6 +45,8 @@ pub(super) struct Memory {
     by_uid: BTreeMap<String, Vec<Arc<Allocation>>>,
     by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
     pools: BTreeMap<String, Pictures>,
+    /// The UIDs of the blocks in which this node holds something, when last seen.
+    homes: BTreeMap<(String, Block), String>,
     /// When all blocks were listed first.
     opened: Option<Instant>,
     doubts: BTreeMap<String, Doubts>,
@@ -47,8 +57,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(node: String, spaces: Spaces) -> Self {
-        let (by_uid, by_pool, pools, opened, doubts, ends) = <_>::default();
-        Self { node, spaces, by_uid, by_pool, pools, opened, doubts, ends, next_serial: 0 }
+        let (by_uid, by_pool, pools, homes, opened, doubts, ends) = <_>::default();
+        Self { node, spaces, by_uid, by_pool, pools, homes, opened, doubts, ends, next_serial: 0 }
     }
 
     // === What is held here ===
@@ -124,15 +134,24 @@ impl Memory {
         self.pools.iter().filter(|(_, blocks)| blocks.get(block).is_some()).map(|(pool, _)| pool.clone()).collect()
     }
 
-    /// Keeps what a block is now, and answers with the pods that this surprises: those whose addresses changed without
-    /// being `expected`.
-    pub(super) fn see(&mut self, stored: &StoredBlock, expected: &BTreeSet<IpAddr>, now: Instant) -> Vec<PodRef> {
+    /// Keeps what a block is now, and tells what this means for those who hold addresses of it here. What is not `expected` to
+    /// change surprises its pod.
+    pub(super) fn see(&mut self, stored: &StoredBlock, expected: &BTreeSet<IpAddr>, now: Instant) -> News {
         let (pool, block) = (stored.spec.pool.as_str(), stored.spec.block);
+        let home = (pool.to_owned(), block);
+        let is_another = self.homes.get(&home).is_some_and(|uid| *uid != stored.uid);
         self.pictures(pool).insert(block, Seen::Read(Picture::of(stored)));
-        let mut surprised = Vec::new();
+        let (mut surprised, mut is_removed) = (Vec::new(), false);
         for known in self.held_in(pool, block) {
             let address = known.lease.address;
             let there = stored.spec.allocations.get(&address);
+            if there.is_none() && is_another {
+                is_removed = true;
+                continue;
+            }
+            if there.is_some_and(|there| entry::is_bare(there) && there.pod_uid == known.holder.uid) {
+                continue;
+            }
             let passed_on = there.is_some_and(|there| there.pod_uid != known.holder.uid);
             let there = there.filter(|entry| entry.node == self.node);
             if there.is_none_or(|there| there.pod_uid != known.holder.uid || there.interface != known.lease.interface) {
@@ -147,8 +166,13 @@ impl Memory {
                 surprised.extend(self.meet(pool, address, there, expected.contains(&address), now));
             }
         }
+        if self.held_in(pool, block).is_empty() {
+            self.homes.remove(&home);
+        } else {
+            self.homes.insert(home, stored.uid.clone());
+        }
         self.see_lost(stored);
-        surprised
+        News { surprised, is_removed }
     }
 
     /// What a predecessor has lost, to its heir or to anybody, a late request does not bring back.
@@ -230,7 +254,11 @@ impl Memory {
             let (pool, block) = (&stored.spec.pool, stored.spec.block);
             self.pictures(pool).insert(block, Seen::Read(Picture::of(stored)));
             let entries = stored.spec.allocations.iter().filter(|(_, entry)| entry.node == self.node);
+            let before = mine.len();
             mine.extend(entries.map(|(&address, entry)| (pool.as_str(), address, entry)));
+            if mine.len() > before {
+                self.homes.insert((pool.clone(), block), stored.uid.clone());
+            }
         }
         mine.sort_by_cached_key(|(_, address, entry)| {
             let (uid, nic) = (entry.pod_uid.clone(), entry.interface.clone());
@@ -243,9 +271,9 @@ impl Memory {
         }
     }
 
-    /// The block does not exist.
-    pub(super) fn unsee(&mut self, pool: &str, block: Block) -> Vec<PodRef> {
-        self.pictures(pool).remove(block);
+    /// Nobody can hold anything in the block any more.
+    pub(super) fn forget_all_in(&mut self, pool: &str, block: Block) -> Vec<PodRef> {
+        self.homes.remove(&(pool.to_owned(), block));
         let known = self.held_in(pool, block);
         known.iter().for_each(|known| self.forget(known));
         known.iter().map(|known| pod_ref(known)).collect()
@@ -254,6 +282,7 @@ impl Memory {
     /// Keeps the pictures that are still right by a list of all blocks, or of those `near` one, that was begun then. Whether
     /// there are blocks that nobody knew of.
     pub(super) fn see_marks(&mut self, pool: &str, near: Option<Block>, marks: Vec<BlockMark>, begun: Instant) -> bool {
+        let marks: Vec<_> = marks.into_iter().map(|mark| self.completed(pool, mark)).collect();
         let pictures = self.pictures(pool);
         let is_news = marks.iter().any(|mark| pictures.get(mark.block).is_none());
         match near {
@@ -267,7 +296,17 @@ impl Memory {
         is_news
     }
 
-    fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
+    /// What this node holds is not free, whatever a label says: it may be behind, or that of a block that was made anew.
+    fn completed(&self, pool: &str, mut listed: BlockMark) -> BlockMark {
+        if let Some(mark) = &mut listed.mark {
+            let held = self.held_in(pool, listed.block);
+            held.iter().for_each(|held| mark.add(listed.block.offset(held.lease.address), held.until.is_none()));
+        }
+        listed
+    }
+
+    /// What this node holds in a block, whether or not that exists.
+    pub(super) fn held_in(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
         let held = self.by_pool.get(pool).into_iter();
         held.flat_map(|held| held.range(block.range().first()..=block.range().last()))
             .map(|(_, known)| known)

@@ -47,6 +47,11 @@
 //! that the late one finds nothing to do. What it could still do after the address was given back, a *doubt*, is looked at
 //! once no request can be under way any more, and undone: freed, or given back to the predecessor.
 //!
+//! # A block that somebody removes
+//! Whoever holds something in it writes that again, see restore.rs; what others held, a new block takes from the pool's status:
+//! *bare* entries, which tell no more than a pod. A node knows its own there by their addresses, and completes them when their
+//! pods ask again.
+//!
 //! # What a scan must clean
 //! Doubts do not survive the process. A request that lands after its agent died leaves an entry of a pod that never got an
 //! answer. Should the pod ask again, its entry is found; should it be gone, whoever scans the ledger for pods that are gone
@@ -70,6 +75,7 @@ mod plan;
 mod rank;
 mod recorder;
 mod request;
+mod restore;
 mod retry;
 mod round;
 mod share;

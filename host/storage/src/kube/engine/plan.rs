@@ -198,12 +198,8 @@ fn place(plan: &mut Plan, view: &mut View<'_>, index: usize, job: &Job) {
             batch.space = Some(Arc::clone(&take.space));
             Change::Take { address, to: take.to.clone() }
         }
-        Work::Move { from, to, .. } | Work::Inherit { from: Some(from), to, .. } => {
+        Work::Move { from, to, .. } | Work::Keep { from, to, .. } | Work::Inherit { from: Some(from), to, .. } => {
             Change::Move { address, from: from.clone(), to: to.clone() }
-        }
-        Work::Keep { from, until, .. } => {
-            let to = BlockAllocation { until: Some(until.clone()), ..from.clone() };
-            Change::Move { address, from: from.clone(), to }
         }
         Work::Free { from, .. } => Change::Free { address, from: from.clone() },
         Work::Rest { from, rest, .. } => Change::Rest { address, from: from.clone(), rest: rest.clone() },

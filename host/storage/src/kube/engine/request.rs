@@ -295,7 +295,10 @@ pub(super) async fn end(
         let (address, from) = (held.lease.address, entry::entry(held));
         let work = match until {
             None => Work::Free { address, from },
-            Some(until) => Work::Keep { address, from, until: until.clone() },
+            Some(until) => {
+                let to = BlockAllocation { until: Some(until.clone()), ..from.clone() };
+                Work::Keep { address, from, to }
+            }
         };
         shared.job(&held.lease.pool, work, deadline)
     });

@@ -46,6 +46,9 @@ enum Reply {
 impl Writer {
     /// Does one step for every job; the failure, if a call is to be tried again after a wait.
     pub(super) async fn round(&mut self) -> Option<StoreError> {
+        if let Some(&block) = self.removed.first() {
+            return self.restore(block).await;
+        }
         let mut plan = self.plan();
         for (index, outcome) in std::mem::take(&mut plan.outcomes) {
             self.jobs[index].end(Ok(outcome));
@@ -116,9 +119,10 @@ impl Writer {
         }
         for block in plan.creates {
             let (id, batch) = (id(block), batches.remove(&block).unwrap_or_default());
+            let first = [batch.takes(), self.held_in(block)].into_iter().flatten().collect();
             calls.push(Box::pin(async move {
                 let origin = batch.space.as_deref().map(Origin::from).unwrap_or_default();
-                let created = bounded(store.create(&id, origin, &batch.takes())).await;
+                let created = bounded(store.create(&id, origin, &first)).await;
                 (block, Reply::Created(batch, created))
             }));
         }
@@ -320,7 +324,7 @@ impl Writer {
     }
 
     /// A block was read: what does that mean for the jobs that want something of it?
-    fn read(&mut self, stored: &StoredBlock) {
+    pub(super) fn read(&mut self, stored: &StoredBlock) {
         let block = stored.spec.block;
         self.stale.remove(&block);
         let mut expected = BTreeSet::new();
@@ -374,33 +378,45 @@ impl Writer {
     }
 
     fn absent(&mut self, block: Block) {
+        self.shared.memory.lock().pictures(&self.pool).remove(block);
+        if self.held_in(block).is_empty() {
+            self.never_made(block);
+        } else {
+            self.removed.insert(block);
+        }
+    }
+
+    /// Nobody holds anything in the block.
+    pub(super) fn never_made(&mut self, block: Block) {
         let spec = SpiderIPBlockSpec {
             pool: self.pool.clone(),
             block,
             allocations: BTreeMap::new(),
             quarantine: BTreeMap::new(),
         };
-        self.read(&StoredBlock { version: String::new(), spec, mark: None });
+        self.read(&StoredBlock { uid: String::new(), version: String::new(), spec, mark: None });
+        self.shared.memory.lock().pictures(&self.pool).remove(block);
         self.made.insert(block, false);
-        let surprised = self.shared.memory.lock().unsee(&self.pool, block);
-        self.shared.recorder.note(&surprised);
     }
 
     fn keep(&mut self, stored: &StoredBlock, expected: &BTreeSet<std::net::IpAddr>) {
         self.made.remove(&stored.spec.block);
-        let surprised = self.shared.memory.lock().see(stored, expected, Instant::now());
-        self.shared.recorder.note(&surprised);
+        let news = self.shared.memory.lock().see(stored, expected, Instant::now());
+        self.shared.recorder.note(&news.surprised);
+        if news.is_removed {
+            self.removed.insert(stored.spec.block);
+        }
     }
 
     /// Blocks cannot be made any more: nothing can be taken from this pool.
-    fn pool_is_gone(&mut self) {
+    pub(super) fn pool_is_gone(&mut self) {
         for job in self.jobs.iter_mut().filter(|job| matches!(job.work, Work::Take(_))) {
             job.end(Ok(Outcome::NoRoom(Why::Gone)));
         }
     }
 
     /// The call for a block failed: whoever wants something of it may be told why in the end.
-    fn failed(&mut self, block: Block, error: &StoreError) -> Option<StoreError> {
+    pub(super) fn failed(&mut self, block: Block, error: &StoreError) -> Option<StoreError> {
         let passing = retry::passing(error);
         for index in 0..self.jobs.len() {
             let job = &self.jobs[index];

@@ -55,6 +55,8 @@ pub(super) struct Writer {
     pub(super) worth_a_look: BTreeSet<Block>,
     /// Blocks whose picture is known to be wrong.
     pub(super) stale: BTreeSet<Block>,
+    /// Blocks that somebody removed while this node held addresses of them.
+    pub(super) removed: BTreeSet<Block>,
     pub(super) repairs: BTreeMap<Block, Repair>,
     /// Until when this writer stays away from the addresses that others take.
     pub(super) apart_until: Option<Instant>,
@@ -98,6 +100,7 @@ impl Writer {
             looked_near: BTreeMap::new(),
             worth_a_look: BTreeSet::new(),
             stale: BTreeSet::new(),
+            removed: BTreeSet::new(),
             repairs: BTreeMap::new(),
             apart_until: None,
             apart_from: None,
@@ -133,7 +136,7 @@ impl Writer {
 
     /// Takes what waits. `false`: nothing did for long, and nobody finds this writer any more.
     async fn gather(&mut self) -> bool {
-        if self.jobs.is_empty() {
+        if self.jobs.is_empty() && self.removed.is_empty() {
             let doubt = self.shared.memory.lock().next_due(&self.pool);
             let due = doubt.into_iter().chain(self.repairs.values().map(|repair| repair.due)).min();
             let until = due.unwrap_or_else(|| Instant::now() + IDLE);
