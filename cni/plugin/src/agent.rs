@@ -1,23 +1,21 @@
 //! Asking the agent: one HTTP request over its unix socket.
 //!
+//! With blocking calls, and no more of HTTP/1.1 than the agent speaks: a plugin lives for one request, and the start of an
+//! asynchronous runtime with a client for everything takes longer than the request.
+//!
 //! ## Guarantees
 //! Every request ends within the time given. A connection that breaks is tried again, a few times: all requests of
 //! [`spiderpool_wire`] may be repeated, because the agent knows them by sandbox and interface.
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use http_body_util::Full;
-pub use hyper::Method;
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST};
+pub use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spiderpool_wire::ErrorCode;
-use tokio::runtime::Builder;
-use tokio::time;
 
 use crate::{CniError, Code};
 
@@ -125,9 +123,9 @@ impl Agent {
         path: &str,
         body: &impl Serialize,
         within: Duration,
-    ) -> Result<Bytes, AgentError> {
+    ) -> Result<Vec<u8>, AgentError> {
         let body = serde_json::to_vec(body).map_err(|error| AgentError::Request(error.to_string()))?;
-        self.exchange(method, path, path, body.into(), within)
+        self.exchange(method, path, path, &body, within)
     }
 
     /// Asks with `GET` and a query.
@@ -142,7 +140,7 @@ impl Agent {
     ) -> Result<T, AgentError> {
         let query = serde_urlencoded::to_string(query).map_err(|error| AgentError::Request(error.to_string()))?;
         let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        let answer = self.exchange(&Method::GET, path, &target, Bytes::new(), within)?;
+        let answer = self.exchange(&Method::GET, path, &target, &[], within)?;
         self.read(&Method::GET, path, &answer)
     }
 
@@ -154,59 +152,56 @@ impl Agent {
         })
     }
 
+    /// Tries until there is an answer. An agent that was not there in the first place is not waited for: the container
+    /// runtime tries again anyway, and shows the reason meanwhile.
     fn exchange(
         &self,
         method: &Method,
         path: &str,
         target: &str,
-        body: Bytes,
+        body: &[u8],
         within: Duration,
-    ) -> Result<Bytes, AgentError> {
-        let request = || {
-            let mut request = Request::builder().method(method).uri(target).header(HOST, "spiderpool-agent");
-            if !body.is_empty() {
-                request = request.header(CONTENT_TYPE, "application/json");
-            }
-            request.body(Full::new(body.clone())).map_err(|error| AgentError::Request(error.to_string()))
-        };
-        let name = format!("{method} {path}");
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(|error| AgentError::Request(format!("cannot start: {error}")))?;
-        let answer = runtime.block_on(async { time::timeout(within, self.persist(request, &name)).await });
-        answer.unwrap_or_else(|_| Err(AgentError::TooLate { socket: self.socket.clone(), request: name, within }))
-    }
-
-    /// Tries until there is an answer. An agent that was not there in the first place is not waited for: the container
-    /// runtime tries again anyway, and shows the reason meanwhile.
-    async fn persist(
-        &self,
-        request: impl Fn() -> Result<Request<Full<Bytes>>, AgentError>,
-        name: &str,
-    ) -> Result<Bytes, AgentError> {
+    ) -> Result<Vec<u8>, AgentError> {
+        let deadline = Instant::now() + within;
+        let (request, name) = (request(method, target, body), format!("{method} {path}"));
         let mut was_there = false;
         let mut tries = 0;
         loop {
             tries += 1;
-            match attempt(&self.socket, request()?).await {
-                Ok(answer) => return answer.read(&self.socket, name),
+            match attempt(&self.socket, &request, deadline) {
+                Ok(answer) => return answer.read(&self.socket, &name),
                 Err(Broken::NotReached(source)) if tries == TRIES || !was_there => {
                     return Err(AgentError::NotReached { socket: self.socket.clone(), source });
                 }
-                Err(Broken::Busy(source)) if tries == TRIES => {
-                    return Err(AgentError::NotReached { socket: self.socket.clone(), source });
-                }
                 Err(Broken::HungUp) if tries == TRIES => {
-                    return Err(AgentError::HungUp { socket: self.socket.clone(), request: name.into(), tries });
+                    return Err(AgentError::HungUp { socket: self.socket.clone(), request: name, tries });
                 }
                 Err(Broken::Garbage(what)) => {
-                    return Err(AgentError::Garbage { socket: self.socket.clone(), request: name.into(), what });
+                    return Err(AgentError::Garbage { socket: self.socket.clone(), request: name, what });
                 }
                 Err(Broken::NotReached(_)) => {}
-                Err(Broken::Busy(_) | Broken::HungUp) => was_there = true,
+                Err(Broken::HungUp) => was_there = true,
+                Err(Broken::TooLate) => {
+                    return Err(AgentError::TooLate { socket: self.socket.clone(), request: name, within });
+                }
             }
-            time::sleep(pause(tries)).await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            thread::sleep(pause(tries).min(left));
+            if Instant::now() >= deadline {
+                return Err(AgentError::TooLate { socket: self.socket.clone(), request: name, within });
+            }
         }
     }
+}
+
+/// A request as it is sent (RFC 9112, 3 and 9.6): the only one of its connection.
+fn request(method: &Method, target: &str, body: &[u8]) -> Vec<u8> {
+    let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let length = body.len();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: spiderpool-agent\r\nconnection: close\r\n{kind}content-length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
 }
 
 impl From<AgentError> for CniError {

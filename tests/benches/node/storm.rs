@@ -39,8 +39,8 @@ const MUCH: usize = 64_000;
 
 /// What profiles of the first row and of the one with 100 nodes say. It does not change with every run.
 const LIMITS: &str = "
-What limits it: both cores are busy from the first call to the last. Of some 2.7 s of processor time in which the first row's \
-ADDs are served, starting the plugin and its processes take 1.1 s, the API server 0.8 s, agents 0.6 s, etcd 0.15 s. \
+What limits it: both cores are busy from the first call to the last. Of some 2.3 s of processor time in which the first row's \
+ADDs are served, starting the plugin and its processes take 0.9 s, the API server 0.7 s, agents 0.5 s, etcd 0.13 s. \
 SpiderEndpoints are written behind the replies: their creation costs the API server more than twice as much as all blocks. \
 With all calls in flight all the time the mean of what one takes is their number divided by the rate. With 100 nodes 1,000 \
 plugins run at once, which alone costs a sixth, as STATUS/s shows; and 100 agents and their first requests take more than ten. \

@@ -47,6 +47,25 @@ fn an_answer_is_read() {
 }
 
 #[test]
+fn an_answer_may_come_in_pieces_and_end_with_the_connection() {
+    let (_folder, agent, _) = peer(|_, stream| {
+        for piece in [&b"HTTP/1.1 200 OK\r\n"[..], b"content-type: application/json\r\n\r\n{\"b\"", b":2}"] {
+            stream.write_all(piece).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(ask(&agent).unwrap(), json!({"b": 2}));
+}
+
+#[test]
+fn what_is_sent_is_one_request_of_its_connection() {
+    let sent = request(&Method::POST, "/v1/x", b"{}");
+    let head =
+        "POST /v1/x HTTP/1.1\r\nhost: spiderpool-agent\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    assert_eq!(String::from_utf8(sent).unwrap(), format!("{head}content-length: 2\r\n\r\n{{}}"));
+}
+
+#[test]
 fn a_cut_connection_is_tried_again() {
     let (_folder, agent, served) = peer(|n, stream| match n {
         0 => {}
@@ -80,8 +99,13 @@ fn one_who_hangs_is_left_in_time() {
 
 #[test]
 fn garbage_is_called_that() {
-    let cases: [(&[u8], &str); 3] = [
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "invalid HTTP version parsed"),
+    let cases: [(&[u8], &str); 5] = [
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7\r\n{\"b\":2}\r\n0\r\n\r\n",
+            "transfer-encoding: chunked",
+        ),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", "an answer of more than 16777216 bytes"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "invalid HTTP version"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{]", "key must be a string at line 1 column 2"),
         (b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", "status 500 Internal Server Error without a reason"),
     ];
