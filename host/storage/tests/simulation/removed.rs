@@ -69,6 +69,23 @@ fn a_node_makes_a_removed_block_again_with_what_it_holds_there() {
 }
 
 #[test]
+fn a_block_that_was_made_again_with_the_same_entries_is_as_good() {
+    test(async {
+        let cluster = cluster();
+        let agent = agent_of(&cluster, "node1", 1, space()).await;
+        let before = [add(&agent, "a").await, add(&agent, "b").await];
+        for stored in cluster.0.lock().blocks.values_mut() {
+            stored.uid = "from a backup".to_owned();
+            stored.version = "from a backup".to_owned();
+        }
+        assert_eq!(agent.release(of("a")).await.unwrap().len(), 1);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(cluster.0.lock().held(), 1, "what was given back is not claimed");
+        assert_eq!(add(&agent, "b").await, before[1]);
+    });
+}
+
+#[test]
 fn a_removed_block_that_a_refusal_finds_is_made_again() {
     test(async {
         let cluster = cluster();

@@ -145,7 +145,7 @@ impl Memory {
         for known in self.held_in(pool, block) {
             let address = known.lease.address;
             let there = stored.spec.allocations.get(&address);
-            if there.is_none() && is_another {
+            if there.is_none() && is_another && !expected.contains(&address) {
                 is_removed = true;
                 continue;
             }
@@ -173,6 +173,19 @@ impl Memory {
         }
         self.see_lost(stored);
         News { surprised, is_removed }
+    }
+
+    /// Whether it is another block than the one in which this node held addresses, and lacks some of these.
+    pub(super) fn misses(&self, stored: &StoredBlock) -> bool {
+        let (pool, block) = (&stored.spec.pool, stored.spec.block);
+        let is_another = self.homes.get(&(pool.clone(), block)).is_some_and(|uid| *uid != stored.uid);
+        let is_there = |held: &Arc<Allocation>| stored.spec.allocations.contains_key(&held.lease.address);
+        is_another && !self.held_in(pool, block).iter().all(is_there)
+    }
+
+    /// The block is the one in which this node holds addresses from now on.
+    pub(super) fn move_in(&mut self, stored: &StoredBlock) {
+        self.homes.insert((stored.spec.pool.clone(), stored.spec.block), stored.uid.clone());
     }
 
     /// What a predecessor has lost, to its heir or to anybody, a late request does not bring back.

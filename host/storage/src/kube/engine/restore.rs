@@ -32,6 +32,7 @@ impl Writer {
         match self.put_back(&id, &held).await {
             Ok(stored) => {
                 self.removed.remove(&block);
+                self.shared.memory.lock().move_in(&stored);
                 self.read(&stored);
                 tell_lost(&stored, &held);
                 None

@@ -327,6 +327,10 @@ impl Writer {
     pub(super) fn read(&mut self, stored: &StoredBlock) {
         let block = stored.spec.block;
         self.stale.remove(&block);
+        if self.shared.memory.lock().misses(stored) {
+            self.removed.insert(block);
+            return;
+        }
         let mut expected = BTreeSet::new();
         let mut outcomes = Vec::new();
         let now = (self.shared.config.clock)();
