@@ -23,10 +23,10 @@ use super::shared::Shared;
 
 /// The most jobs that are looked at together.
 const GROUP: usize = 256;
-/// How long a writer that served several at once waits for as many to come again, at most: a write costs the API server as
-/// much for one as for all of them, and in a storm it is the API server that everybody waits for. It waits half as long as
-/// its last calls took.
-const GATHER: Duration = Duration::from_millis(30);
+/// How long a writer that had several to serve waits for as many to come again, at most: a write costs the API server as
+/// much for one as for all of them, and in a storm it is the API server that everybody waits for. It waits no longer than its
+/// last calls took.
+const GATHER: Duration = Duration::from_millis(60);
 /// How long a writer that has served nobody yet waits for others, where a crowd is about to ask. Then it knows how many come
 /// together.
 const MUSTER: Duration = Duration::from_millis(100);
@@ -71,8 +71,9 @@ pub(super) struct Writer {
     /// How many rounds in a row had a call that failed, and how many did not end a job.
     failures: u32,
     rounds: u32,
-    /// How many jobs the last round ended.
-    served: usize,
+    /// How many jobs the last round had, with those that came meanwhile: without the latter, those who ask together would take
+    /// turns in two groups for ever.
+    together: usize,
     /// How long it took, if there was one.
     took: Option<Duration>,
     /// Whether it waits for a whole crowd: none was too large for that until now, and none was waited for in vain.
@@ -109,7 +110,7 @@ impl Writer {
             made: BTreeMap::new(),
             failures: 0,
             rounds: 0,
-            served: 0,
+            together: 0,
             took: None,
             whole: true,
         }
@@ -124,8 +125,8 @@ impl Writer {
             let failed = self.round().await;
             self.took = Some(begun.elapsed());
             self.failures = if failed.is_some() { self.failures + 1 } else { 0 };
-            self.served = before.saturating_sub(self.jobs.len());
-            self.rounds = if self.served > 0 { 0 } else { self.rounds + 1 };
+            self.together = before + self.waiting.len();
+            self.rounds = if self.jobs.len() < before { 0 } else { self.rounds + 1 };
             if let Some(error) = failed {
                 self.pause(self.shared.chance.wait(self.failures - 1, &error)).await;
             } else if self.rounds > STUCK {
@@ -184,7 +185,7 @@ impl Writer {
         }
         let (jobs, within) = match self.took {
             _ if whole => (crowd, MUSTER_WHOLE),
-            Some(took) => (self.served, GATHER.min(took / 2)),
+            Some(took) => (self.together, GATHER.min(took)),
             None if crowd >= CROWD => (CROWD, MUSTER),
             None => (0, Duration::ZERO),
         };
