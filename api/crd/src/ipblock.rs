@@ -13,10 +13,10 @@ use spiderpool_ip::Block;
 
 use crate::schema;
 
-/// The records of one block. Made on first use, owned by the pool; labelled with
-/// [`LABEL_BLOCK_POOL`](crate::keys::LABEL_BLOCK_POOL),
-/// [`LABEL_BLOCK_NEIGHBOURHOOD`](crate::keys::LABEL_BLOCK_NEIGHBOURHOOD) and
-/// [`LABEL_BLOCK_HELD`](crate::keys::LABEL_BLOCK_HELD).
+/// The records of one block. Made on first use, owned by the pool. Its labels tell what lists are chosen by:
+/// `ipam.spidernet.io/block-pool` the pool, `ipam.spidernet.io/block-neighbourhood` what is near it, and
+/// `ipam.spidernet.io/block-held` which of its addresses are not free: 16 bits in hexadecimal, the first address the lowest;
+/// after a dash those that are kept or quarantined for a time.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "spiderpool.spidernet.io",
@@ -28,7 +28,13 @@ use crate::schema;
     derive = "PartialEq",
     doc = "Who holds which of 16 aligned addresses of a pool. Written by the agents; edit it only to repair it.",
     printcolumn(name = "POOL", type_ = "string", json_path = ".spec.pool"),
-    printcolumn(name = "BLOCK", type_ = "string", json_path = ".spec.block")
+    printcolumn(name = "BLOCK", type_ = "string", json_path = ".spec.block"),
+    printcolumn(
+        name = "HELD",
+        type_ = "string",
+        description = "Which addresses are not free: 16 bits, the first address the lowest; after a dash those kept for a time.",
+        json_path = r".metadata.labels['ipam\.spidernet\.io/block\-held']"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 // Else the API server notes who wrote which address of a new block, and reads that again for every list of blocks.

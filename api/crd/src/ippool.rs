@@ -107,8 +107,7 @@ pub struct Route {
 /// What is known about a pool's use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpiderIPPoolStatus {
-    /// Who holds which address, as JSON in a string; absent when nobody holds any. See
-    /// [`AllocatedIps`](crate::AllocatedIps).
+    /// Who holds which address, as JSON in a string; absent when nobody holds any. Written by the controller from the blocks.
     #[serde(rename = "allocatedIPs", default, skip_serializing_if = "Option::is_none")]
     pub allocated_ips: Option<String>,
 

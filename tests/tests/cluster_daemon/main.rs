@@ -44,6 +44,10 @@ async fn an_add_takes_an_address_of_the_pool_that_the_pod_names_and_del_frees_it
     assert_eq!(current["node"], "add-del", "{endpoint}");
     assert_eq!(current["ips"][0]["ipv4"], "10.61.0.10/24", "{endpoint}");
     assert_eq!(endpoint["metadata"]["ownerReferences"][0]["uid"], web.uid.as_str(), "{endpoint}");
+    let block = ["add-del.0a3d0000", "add-del", "10.61.0.0/28", "0400"];
+    assert_eq!(site.printed(&["spideripblock", block[0]]).await?, block);
+    let record = ["web-0", "eth0", "add-del", "10.61.0.10/24", "add-del"];
+    assert_eq!(site.printed(&["spiderendpoint", "web-0"]).await?, record);
 
     assert_eq!(site.plugin.add(&web).addresses(), ["10.61.0.10/24"], "again the same");
     site.end(&web).await?;

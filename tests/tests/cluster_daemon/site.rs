@@ -98,6 +98,13 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The columns that kubectl prints of one object; empty ones are missing.
+    pub(crate) async fn printed(&self, what: &[&str]) -> Result<Vec<String>> {
+        let get = ["get", "--no-headers", "--namespace", &self.namespace];
+        let row = self.cluster.kubectl(&[&get[..], what].concat()).await?;
+        Ok(row.split_whitespace().map(str::to_owned).collect())
+    }
+
     /// Waits for an Event about a pod.
     pub(crate) async fn event(&self, pod: &str) -> Result<Value> {
         let begun = Instant::now();
