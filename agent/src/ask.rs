@@ -1,6 +1,5 @@
 //! Asking the agent of this node: what `spiderpool-agent metric` and `spiderpool-agent shutdown` do.
 
-use std::io::{Write, stdout};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,7 +34,7 @@ pub(crate) async fn metric(port: u16) -> anyhow::Result<()> {
         )
     })?;
     let text = request(stream, Method::GET, observe::METRICS).await?;
-    stdout().write_all(&text).context("print")
+    spiderpool_cli::print(text)
 }
 
 /// Asks the agent at `socket` to stop, and waits until it has.

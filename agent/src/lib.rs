@@ -27,7 +27,6 @@ mod gate;
 mod heir;
 mod in_flight;
 mod lingering;
-mod logs;
 mod metrics;
 mod observe;
 mod pod;
@@ -41,11 +40,6 @@ mod surroundings;
 mod sysctl;
 mod view;
 
-use std::io::{Write, stdout};
-
-use clap::CommandFactory;
-use clap_complete::Shell;
-
 use args::{Args, Command, ShutdownArgs};
 use config::Config;
 
@@ -54,14 +48,14 @@ use config::Config;
 /// # Errors
 /// The first thing that keeps the agent from running, with what to do about it.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { command, log_level, log_format } = args;
-    logs::init(&log_level, log_format)?;
+    let Args { command, logs } = args;
+    logs.init()?;
     match command {
         Command::Daemon(args) => serve::run(daemon::serve(args)),
         Command::Standalone(args) => serve::run(standalone::serve(args)),
         Command::Shutdown(args) => serve::run(shutdown(args)),
         Command::Metric(args) => serve::run(ask::metric(args.port)),
-        Command::Completion { shell } => completion(shell),
+        Command::Completion { shell } => spiderpool_cli::print_completion::<Args>(shell),
     }
 }
 
@@ -73,10 +67,4 @@ async fn shutdown(args: ShutdownArgs) -> anyhow::Result<()> {
         None => Config::default().socket(),
     };
     ask::shutdown(&socket, timeout).await
-}
-
-fn completion(shell: Shell) -> anyhow::Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "spiderpool-agent", &mut script);
-    Ok(stdout().write_all(&script)?)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::{Parser, Subcommand};
-use clap_complete::Shell;
+use spiderpool_cli::{LogArgs, Shell};
 
 /// Keeps the status and the finalizers of IP pools current.
 #[derive(Debug, Parser)]
@@ -12,22 +12,9 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// How much to log: error, warn, info, debug, trace, or a filter such as `info,spiderpool_controller=debug`.
-    #[arg(long, global = true, env = "SPIDERPOOL_LOG_LEVEL", default_value = "info")]
-    pub log_level: String,
-    /// How to log.
-    #[arg(long, global = true, env = "SPIDERPOOL_LOG_FORMAT", value_enum, default_value_t)]
-    pub log_format: LogFormat,
-}
-
-/// The shape of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line, for programs.
-    #[default]
-    Json,
-    /// Plain lines, for people.
-    Text,
+    /// What it logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
 }
 
 /// What the controller can be asked to do.

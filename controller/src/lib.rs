@@ -32,10 +32,8 @@
 
 mod act;
 pub mod args;
-mod completion;
 mod daemon;
 mod keeper;
-mod logs;
 mod metrics;
 mod observe;
 pub mod projection;
@@ -51,12 +49,12 @@ use args::{Args, Command};
 /// # Errors
 /// The first thing that keeps the controller from running, with what to do about it.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { command, log_level, log_format } = args;
+    let Args { command, logs } = args;
     match command {
         Command::Daemon(args) => {
-            logs::init(&log_level, log_format)?;
+            logs.init()?;
             daemon::run(args)
         }
-        Command::Completion { shell } => completion::print(shell),
+        Command::Completion { shell } => spiderpool_cli::print_completion::<Args>(shell),
     }
 }

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use clap_complete::Shell;
+use spiderpool_cli::Shell;
 use spiderpool_wire::DEFAULT_SOCKET;
 
 use crate::agent_commands::{self, IpFilter};
 use crate::client::Agent;
 use crate::output::{self, Format};
-use crate::{Outcome, completion, harness, inspect};
+use crate::{Outcome, harness, inspect};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -134,7 +134,7 @@ fn run(Args { socket, output, command }: Args) -> anyhow::Result<Outcome> {
             Command::Policy(PolicyCommand::List) => agent_commands::policy_list(&agent, output).await,
             Command::Policy(PolicyCommand::Inspect(args)) => inspect::run(&args, output),
             Command::Policy(PolicyCommand::Test(args)) => harness::run(&args, output).await,
-            Command::Completion { shell } => completion::print(shell),
+            Command::Completion { shell } => spiderpool_cli::print_completion::<Args>(shell).map(|()| Outcome::Done),
         }
     })
 }

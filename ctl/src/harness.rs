@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &Args, format: Format) -> Result<Outcome> {
     for file in &files {
         let results = bench.run(file).await?;
         if format == Format::Table {
-            output::print(&report::section(&file.path, &results))?;
+            spiderpool_cli::print(report::section(&file.path, &results))?;
         }
         report.add(&file.path, results);
     }

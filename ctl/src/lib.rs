@@ -12,7 +12,6 @@ mod agent_commands;
 mod args;
 pub mod cases;
 mod client;
-mod completion;
 mod explain;
 mod harness;
 mod inspect;

@@ -1,10 +1,11 @@
 //! The program's two streams: answers go to the one, complaints to the other.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
+use spiderpool_cli::print;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,20 +22,9 @@ pub(crate) enum Format {
 /// Prints `answer` for programs, or what `text` makes of it for people.
 pub(crate) fn answer<T: Serialize>(format: Format, answer: &T, text: impl FnOnce() -> String) -> Result<()> {
     match format {
-        Format::Table => print(&text()),
-        Format::Json => {
-            print(&(serde_json::to_string_pretty(answer).context("cannot write the answer as JSON")? + "\n"))
-        }
+        Format::Table => print(text()),
+        Format::Json => print(serde_json::to_string_pretty(answer).context("cannot write the answer as JSON")? + "\n"),
         Format::Yaml => print(&serde_saphyr::to_string(answer).context("cannot write the answer as YAML")?),
-    }
-}
-
-/// Prints text. Whoever reads it may stop reading at any time, as `head` does.
-pub(crate) fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done.context("cannot write to standard output"),
     }
 }
 

@@ -226,7 +226,4 @@ fn explain_says_why_and_how() {
     let refused = host.ctl(&["explain", "default/lost"]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stdout).contains("v5"));
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(host.ctl(&["completion", shell]).stdout.len() > 500, "{shell}");
-    }
 }

@@ -1,10 +1,10 @@
 //! `spiderpoolctl` shows people what is so, and a refusal says the same wherever it is seen.
 
-use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::{fs, io};
 
 use spiderpool_tests::manifests::{pod, policy, pool};
-use spiderpool_tests::{Host, HostOptions, Plugin, Pod};
+use spiderpool_tests::{Dist, Host, HostOptions, Plugin, Pod};
 
 const IPPOOL: &str = "ipam.spidernet.io/ippool";
 
@@ -109,12 +109,23 @@ fn an_agent_that_is_away_is_named_by_its_socket() {
 }
 
 #[test]
-fn shells_can_complete_its_commands() {
-    let host = Host::stopped("", HostOptions::default());
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = said(&host.ctl(&["completion", shell]));
-        for word in ["spiderpoolctl", "explain", "completion", "inspect"] {
-            assert!(script.contains(word), "{word} is not in the script for {shell}");
+fn shells_can_complete_the_commands_of_all_programs() {
+    let dist = Dist::find();
+    for (program, words) in [
+        ("spiderpoolctl", ["explain", "inspect"]),
+        ("spiderpool-agent", ["standalone", "shutdown"]),
+        ("spiderpool-controller", ["daemon", "max-allocated-ips"]),
+    ] {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = said(&Command::new(dist.bin(program)).args(["completion", shell]).output().unwrap());
+            for word in [program, "completion"].into_iter().chain(words) {
+                assert!(script.contains(word), "{word} is not in the script of {program} for {shell}");
+            }
         }
+        // Whoever reads it has had enough.
+        let (reader, unread) = io::pipe().unwrap();
+        drop(reader);
+        let ended = Command::new(dist.bin(program)).args(["completion", "bash"]).stdout(unread).output().unwrap();
+        assert!(ended.status.success(), "{program}: {}", String::from_utf8_lossy(&ended.stderr));
     }
 }

@@ -43,13 +43,14 @@ pub(super) const EDGES: &[Row] = &[
     row("host/storage", &["api/*", "tests/cluster"]),
     row("host/netlink", &["api/ip"]),
     row("host/probe", &["api/ip"]),
+    row("host/cli", &[]),
     // Processes.
-    row("agent", &["host/runtime", "host/storage", "host/netlink", "host/probe", "api/*"]),
+    row("agent", &["host/cli", "host/runtime", "host/storage", "host/netlink", "host/probe", "api/*"]),
     row("cni/plugin", &["api/ip", "api/wire"]),
     row("cni/*", &["cni/plugin", "api/ip", "api/wire", "host/netlink", "host/probe"]),
     row("cni", &["cni/*"]),
-    row("controller", &["api/*", "tests/cluster"]),
-    row("ctl", &["host/runtime", "api/*"]),
+    row("controller", &["host/cli", "api/*", "tests/cluster"]),
+    row("ctl", &["host/cli", "host/runtime", "api/*"]),
     // What is not installed.
     row("tests/cluster", &["api/crd"]),
     row("tests", &["*"]),
