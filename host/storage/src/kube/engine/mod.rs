@@ -4,8 +4,9 @@
 //! reserve, release, … ─→ one task per request, in turn per uid: request.rs
 //!                                     │ one job per address
 //!                                     ▼
-//!                                 one task per pool: gather → plan → change blocks → look at the replies: writer.rs
-//!                                     │ every reply is the new picture of its block
+//!                                 one task per pool: gather, writer.rs → plan, plan.rs → change blocks, round.rs
+//!                                     │            → look at the replies, replies.rs
+//!                                     │ every reply is the new picture of its block: reading.rs
 //!                                     ▼
 //!                                 memory.rs: what this node holds, and how full every block was when last seen
 //!                                     │ pods whose addresses changed
@@ -67,13 +68,16 @@ mod expiry;
 mod inherit;
 mod job;
 mod memory;
+mod mend;
 mod others;
 mod pick;
 mod picture;
 mod pictures;
 mod plan;
 mod rank;
+mod reading;
 mod recorder;
+mod replies;
 mod request;
 mod restore;
 mod retry;

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use super::job::{Job, Work};
 use super::memory::Doubt;
+use super::mend::Repair;
 use super::others::CROWD;
 use super::retry::{self, BUDGET};
-use super::round::Repair;
 use super::shared::Shared;
 
 /// The most jobs that are looked at together.
