@@ -60,7 +60,7 @@ impl Inheritance {
         let node = &shared.config.node;
         let to = entry::wanted(reservation, want, node);
 
-        let doubted = shared.memory.lock().doubted_inheritance(&to, want.family);
+        let doubted = shared.memory.lock().doubts.inherited(&to, want.family);
         if let Some((pool, address, left)) = doubted.filter(|(pool, ..)| want.inherits.contains(pool)) {
             let (uid, to) = (left.pod_uid.clone(), to.clone());
             let work = Work::Inherit { address, uid, from: None, left: Some(Box::new(left)), to };

@@ -11,22 +11,12 @@ use tokio::time::Instant;
 
 use super::Spaces;
 use super::adopt::claims;
+use super::doubts::{Doubt, Doubts};
 use super::entry;
 use super::picture::{Picture, Seen};
 use super::pictures::Pictures;
-use super::retry::LANDING;
 use crate::kube::{BlockMark, PodRef, RecordedEndpoint, StoredBlock};
 use crate::{Allocation, Endpoint, Holder, PoolSpace, Usage};
-
-/// An address that a request of unknown outcome may still take.
-#[derive(Clone, Debug)]
-pub(super) struct Doubt {
-    pub(super) to: BlockAllocation,
-    /// Whose the address then was, if it was inherited, and still is but for that request.
-    pub(super) before: Option<BlockAllocation>,
-    /// From when on no such request can be under way any more.
-    pub(super) due: Instant,
-}
 
 /// What a look at a block has brought.
 pub(super) struct News {
@@ -35,8 +25,6 @@ pub(super) struct News {
     /// The block is another than the one in which this node held addresses: that was removed.
     pub(super) is_removed: bool,
 }
-
-type Doubts = BTreeMap<(IpAddr, String), Doubt>;
 
 /// Everything that the engine remembers, but its records' state.
 pub(super) struct Memory {
@@ -49,7 +37,7 @@ pub(super) struct Memory {
     homes: BTreeMap<(String, Block), String>,
     /// When all blocks were listed first.
     opened: Option<Instant>,
-    doubts: BTreeMap<String, Doubts>,
+    pub(super) doubts: Doubts,
     /// What is held here and has an end: when, and in which pool.
     ends: BTreeSet<(SystemTime, String, IpAddr)>,
     next_serial: u64,
@@ -171,7 +159,11 @@ impl Memory {
         } else {
             self.homes.insert(home, stored.uid.clone());
         }
-        self.see_lost(stored);
+        let Self { doubts, by_pool, .. } = self;
+        let held = by_pool.get(pool);
+        doubts.see(stored, |address, uid| {
+            held.and_then(|held| held.get(&address)).is_some_and(|held| held.holder.uid == uid)
+        });
         News { surprised, is_removed }
     }
 
@@ -186,21 +178,6 @@ impl Memory {
     /// The block is the one in which this node holds addresses from now on.
     pub(super) fn move_in(&mut self, stored: &StoredBlock) {
         self.homes.insert((stored.spec.pool.clone(), stored.spec.block), stored.uid.clone());
-    }
-
-    /// What a predecessor has lost, to its heir or to anybody, a late request does not bring back.
-    fn see_lost(&mut self, stored: &StoredBlock) {
-        let pool = &stored.spec.pool;
-        let held = self.by_pool.get(pool);
-        for ((address, uid), doubt) in self.doubts.get_mut(pool).into_iter().flatten() {
-            if !stored.spec.block.contains(*address) {
-                continue;
-            }
-            let there = stored.spec.allocations.get(address).map(|there| &there.pod_uid);
-            let got = held.and_then(|held| held.get(address)).is_some_and(|held| held.holder.uid == *uid);
-            let late = there == Some(uid) && !got;
-            doubt.before.take_if(|before| !late && there != Some(&before.pod_uid));
-        }
     }
 
     /// Remembers an entry of this node, unless it is one that came too late.
@@ -219,15 +196,14 @@ impl Memory {
             return None;
         }
         if known.is_none() && !expected {
-            let key = (address, there.pod_uid.clone());
-            if self.doubts.get(pool).is_some_and(|doubts| doubts.contains_key(&key)) {
+            if self.doubts.contains(pool, address, &there.pod_uid) {
                 return None;
             }
             // What an earlier run of this agent asked for and the pod got no answer about, while it has another now.
             let family = Family::of(address);
             let nic = |held: &Arc<Allocation>| held.lease.interface == there.interface && held.lease.family() == family;
             if self.by_uid.get(&there.pod_uid).is_some_and(|held| held.iter().any(nic)) {
-                self.doubt(pool, address, Doubt { to: there.clone(), before: None, due: now });
+                self.doubts.insert(pool, address, Doubt { to: there.clone(), before: None, due: now });
                 return None;
             }
         }
@@ -338,59 +314,6 @@ impl Memory {
             if held.is_empty() {
                 self.by_uid.remove(&known.holder.uid);
             }
-        }
-    }
-
-    // === Doubts ===
-
-    /// A request that takes the address may be done until `doubt.due`.
-    pub(super) fn doubt(&mut self, pool: &str, address: IpAddr, doubt: Doubt) {
-        let key = (address, doubt.to.pod_uid.clone());
-        self.doubts.entry(pool.to_owned()).or_default().insert(key, doubt);
-    }
-
-    /// What a request of unknown outcome may have inherited for the same NIC and family: in which pool, and from whom.
-    pub(super) fn doubted_inheritance(
-        &self,
-        wanted: &BlockAllocation,
-        family: Family,
-    ) -> Option<(String, IpAddr, BlockAllocation)> {
-        let mut doubts = self.doubts.iter().flat_map(|(pool, doubts)| doubts.iter().map(move |doubt| (pool, doubt)));
-        doubts.find_map(|(pool, ((address, _), doubt))| {
-            let same = Family::of(*address) == family && entry::same_nic(&doubt.to, wanted);
-            Some((pool.clone(), *address, doubt.before.clone().filter(|_| same)?))
-        })
-    }
-
-    /// The address that a request of unknown outcome may have taken for the same NIC.
-    pub(super) fn doubted(&self, pool: &str, wanted: &BlockAllocation) -> Option<IpAddr> {
-        let doubts = self.doubts.get(pool)?.iter();
-        doubts.filter(|(_, doubt)| entry::same_nic(&doubt.to, wanted)).map(|((address, _), _)| *address).next()
-    }
-
-    /// Whether a request of unknown outcome may still take an address for the pod.
-    pub(super) fn is_doubted(&self, uid: &str) -> bool {
-        self.doubts.values().flat_map(BTreeMap::keys).any(|(_, doubted)| doubted == uid)
-    }
-
-    pub(super) fn next_due(&self, pool: &str) -> Option<Instant> {
-        self.doubts.get(pool)?.values().map(|doubt| doubt.due).min()
-    }
-
-    /// The doubts of the pool that can be settled now. They are kept until they are, and come again if that takes too long.
-    pub(super) fn take_due(&mut self, pool: &str, now: Instant) -> Vec<(IpAddr, Doubt)> {
-        let doubts = self.doubts.get_mut(pool).into_iter().flatten().filter(|(_, doubt)| doubt.due <= now);
-        doubts
-            .map(|((address, _), doubt)| {
-                doubt.due = now + LANDING;
-                (*address, doubt.clone())
-            })
-            .collect()
-    }
-
-    pub(super) fn settled(&mut self, pool: &str, address: IpAddr, uid: &str) {
-        if let Some(doubts) = self.doubts.get_mut(pool) {
-            doubts.remove(&(address, uid.to_owned()));
         }
     }
 

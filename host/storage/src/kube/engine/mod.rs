@@ -63,6 +63,7 @@
 //! runtimes make a new one. A late request to free could not tell the two uses apart.
 
 mod adopt;
+mod doubts;
 mod entry;
 mod expiry;
 mod inherit;

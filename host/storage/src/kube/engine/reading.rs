@@ -65,7 +65,7 @@ impl Writer {
             let over =
                 if memory.holds(&self.pool, address, &uid) { Some(Outcome::Freed) } else { job.look(stored, now) };
             if let Some(outcome) = over {
-                memory.settled(&self.pool, address, &uid);
+                memory.doubts.settle(&self.pool, address, &uid);
                 job.end(Ok(outcome));
             }
         }

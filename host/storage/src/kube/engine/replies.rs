@@ -3,9 +3,9 @@
 use spiderpool_ip::Block;
 use tokio::time::Instant;
 
+use super::doubts::Doubt;
 use super::entry;
 use super::job::{Job, Outcome, Take, Work};
-use super::memory::Doubt;
 use super::plan::Batch;
 use super::retry::{self, LANDING};
 use super::writer::Writer;
@@ -94,7 +94,7 @@ impl Writer {
             let job = &mut self.jobs[index];
             if let (None, Work::Free { address, from } | Work::Move { address, from, .. }) = (&job.reply, &job.work) {
                 let mut memory = self.shared.memory.lock();
-                memory.settled(&self.pool, *address, &from.pod_uid);
+                memory.doubts.settle(&self.pool, *address, &from.pod_uid);
                 memory.prefer(&from.pod_uid);
                 drop(memory);
                 self.shared.recorder.note(&[entry::pod_ref(from)]);
@@ -156,7 +156,7 @@ impl Writer {
                 _ => continue,
             };
             let doubt = Doubt { to: to.clone(), before: before.cloned(), due };
-            self.shared.memory.lock().doubt(&self.pool, address, doubt);
+            self.shared.memory.lock().doubts.insert(&self.pool, address, doubt);
         }
     }
 

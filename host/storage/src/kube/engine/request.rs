@@ -60,7 +60,7 @@ pub(super) async fn reserve(
     }
     let Reservation { holder, .. } = &reservation;
     let pod = PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() };
-    if outcome.is_ok() && shared.memory.lock().is_doubted(&pod.uid) {
+    if outcome.is_ok() && shared.memory.lock().doubts.are_about(&pod.uid) {
         // Should this agent die, and what was asked for in vain be done late, only the record says which was answered.
         shared.recorder.note_first(pod.clone());
         shared.recorder.written(&pod, deadline).await;
@@ -138,7 +138,7 @@ async fn take(
             Some(why) => Outcome::NoRoom(why),
             None => {
                 let to = entry::wanted(reservation, want, &shared.config.node);
-                let doubted = shared.memory.lock().doubted(pool, &to);
+                let doubted = shared.memory.lock().doubts.taken(pool, &to);
                 let again = doubted.filter(|&address| choice.space.usable.contains(address));
                 let take = Take {
                     space: Arc::clone(&choice.space),

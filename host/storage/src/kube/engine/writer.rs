@@ -14,8 +14,8 @@ use spiderpool_ip::Block;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::doubts::Doubt;
 use super::job::{Job, Work};
-use super::memory::Doubt;
 use super::mend::Repair;
 use super::others::CROWD;
 use super::retry::{self, BUDGET};
@@ -138,7 +138,7 @@ impl Writer {
     /// Takes what waits. `false`: nothing did for long, and nobody finds this writer any more.
     async fn gather(&mut self) -> bool {
         if self.jobs.is_empty() && self.removed.is_empty() {
-            let doubt = self.shared.memory.lock().next_due(&self.pool);
+            let doubt = self.shared.memory.lock().doubts.next_due(&self.pool);
             let due = doubt.into_iter().chain(self.repairs.values().map(|repair| repair.due)).min();
             let until = due.unwrap_or_else(|| Instant::now() + IDLE);
             match tokio::time::timeout_at(until, self.waiting.recv()).await {
@@ -167,7 +167,7 @@ impl Writer {
         }
         self.whole &= !wait.whole || self.jobs.len() >= wait.jobs;
         let now = Instant::now();
-        for (address, Doubt { to, before, .. }) in self.shared.memory.lock().take_due(&self.pool, now) {
+        for (address, Doubt { to, before, .. }) in self.shared.memory.lock().doubts.take_due(&self.pool, now) {
             self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
         }
         true
