@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::{join, join_all};
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig, Mark, StoredBlock};
-use spiderpool_storage::{Ledger as _, Pick, PoolSpace};
+use spiderpool_storage::{Ledger as _, Pick, PoolSpace, Release};
 
 use crate::calm::{agent_of, ask_of, calm, config_of, test};
 use crate::cluster::{Cluster, Link};
@@ -131,6 +131,32 @@ fn pods_that_one_block_has_room_for_are_waited_for_as_a_whole() {
             settle(&cluster).await;
             let addresses = fill_slowly(&agent, &space, 0, FEW, Duration::from_millis(100)).await;
             assert_eq!(addresses, share(0, 0, FEW), "seed {seed}");
+            let trace = std::mem::take(&mut cluster.0.lock().trace);
+            let writes: Vec<_> = trace.lines().filter(|line| line.contains("; take")).collect();
+            assert_eq!(writes.len(), 1, "seed {seed}: {trace}");
+        });
+    }
+}
+
+/// Who gives an address back meanwhile is none of them.
+#[test]
+fn a_crowd_is_waited_for_though_others_go() {
+    const FEW: u8 = 10;
+    for seed in 0..20 {
+        test(async move {
+            let (cluster, space, _) = start(seed, 0).await;
+            let agent = &open(&cluster, &space, "node0", 0, FEW).await;
+            let before: Vec<_> = (FEW..PODS).map(|n| uid(0, n)).collect();
+            for (uid, n) in before.iter().zip(NODES * PODS - FEW..) {
+                let exactly = Pick::Exactly(vec![address(n)]);
+                agent.reserve(ask_of(&space, uid, uid, &[], exactly)).await.unwrap();
+            }
+            settle(&cluster).await;
+            let dels = before.into_iter().map(|uid| async move {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                agent.release(Release { uid, ..Release::default() }).await.unwrap();
+            });
+            join(fill_slowly(agent, &space, 0, FEW, Duration::from_millis(100)), join_all(dels)).await;
             let trace = std::mem::take(&mut cluster.0.lock().trace);
             let writes: Vec<_> = trace.lines().filter(|line| line.contains("; take")).collect();
             assert_eq!(writes.len(), 1, "seed {seed}: {trace}");

@@ -85,8 +85,14 @@ struct Wait {
     /// For so many altogether.
     jobs: usize,
     within: Duration,
-    /// Whether that is a whole crowd.
+    /// Whether that is a whole crowd, of which only those count that take an address.
     whole: bool,
+}
+
+impl Wait {
+    fn is_over(&self, jobs: &[Job]) -> bool {
+        jobs.iter().filter(|job| !self.whole || job.is_open()).count() >= self.jobs
+    }
 }
 
 impl Writer {
@@ -159,13 +165,13 @@ impl Writer {
         while self.jobs.len() < GROUP {
             let more = match self.waiting.try_recv() {
                 Ok(job) => Some(job),
-                Err(_) if self.jobs.len() >= wait.jobs => None,
+                Err(_) if wait.is_over(&self.jobs) => None,
                 Err(_) => tokio::time::timeout_at(until, self.waiting.recv()).await.unwrap_or_default(),
             };
             let Some(job) = more else { break };
             self.jobs.push(job);
         }
-        self.whole &= !wait.whole || self.jobs.len() >= wait.jobs;
+        self.whole &= !wait.whole || wait.is_over(&self.jobs);
         let now = Instant::now();
         for (address, Doubt { to, before, .. }) in self.shared.memory.lock().doubts.take_due(&self.pool, now) {
             self.jobs.push(Job::new(Work::Settle { address, to, before }, now, now + BUDGET));
