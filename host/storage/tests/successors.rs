@@ -5,13 +5,16 @@
 #[path = "simulation/cluster.rs"]
 #[expect(dead_code, clippy::print_stderr, reason = "the simulation asks more of it, and prints what it does")]
 mod cluster;
+#[path = "simulation/link.rs"]
+mod link;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cluster::{Cluster, Link};
+use cluster::Cluster;
+use link::Link;
 use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{

@@ -8,7 +8,8 @@ use spiderpool_ip::Family;
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{Choice, Holder, Owner, Pick, PoolSpace, Reservation, Want};
 
-use crate::cluster::{Cluster, Link};
+use crate::cluster::Cluster;
+use crate::link::Link;
 
 /// A cluster with that pool. Requests take as long as the seed says.
 pub(crate) fn calm(seed: u64, pool: &str, usable: Vec<IpAddr>) -> Cluster {

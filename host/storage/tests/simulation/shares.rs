@@ -12,7 +12,8 @@ use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig, Mark, StoredBlock};
 use spiderpool_storage::{Ledger as _, Pick, PoolSpace, Release};
 
 use crate::calm::{agent_of, ask_of, calm, config_of, test};
-use crate::cluster::{Cluster, Link};
+use crate::cluster::Cluster;
+use crate::link::Link;
 
 const NODES: u8 = 3;
 const PODS: u8 = 20;

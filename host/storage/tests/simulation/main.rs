@@ -6,19 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that should not be")]
 #![expect(clippy::print_stderr, reason = "a failed run says how to repeat it")]
 
-#[path = "simulation/calm.rs"]
 mod calm;
-#[path = "simulation/cluster.rs"]
 mod cluster;
-#[path = "simulation/marks.rs"]
+mod link;
 mod marks;
-#[path = "simulation/promises.rs"]
+mod pod;
 mod promises;
-#[path = "simulation/removed.rs"]
 mod removed;
-#[path = "simulation/shares.rs"]
 mod shares;
-#[path = "simulation/world.rs"]
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
