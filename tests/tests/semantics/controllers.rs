@@ -1,5 +1,5 @@
 //! Controllers as manifests tell of them: kinds that no API server serves, ends that nobody completes. In a cluster that is
-//! the matter of `cluster_retention.rs`.
+//! the matter of `cluster_retention`.
 
 use spiderpool_tests::{Host, HostOptions, Plugin};
 
