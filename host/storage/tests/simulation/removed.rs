@@ -157,3 +157,37 @@ fn a_node_knows_its_pods_where_a_block_names_no_more_than_these() {
         assert_eq!(cluster.0.lock().held(), 0);
     });
 }
+
+/// Longer than any request can be late.
+const SETTLED: Duration = Duration::from_secs(400);
+
+#[test]
+fn a_removed_block_is_made_again_over_an_api_server_that_fails() {
+    for seed in 0..200 {
+        test(async move {
+            let cluster = calm(seed, "p4", (1..=8).map(|last| [10, 6, 0, last].into()).collect());
+            let agent = agent_of(&cluster, "node1", 1, space()).await;
+            let before = [add(&agent, "a").await, add(&agent, "b").await];
+            remove_block(&cluster);
+            cluster.0.lock().faults = 40;
+            let c = loop {
+                // A kubelet asks again.
+                if let Ok(held) = agent.reserve(ask_of(&space(), "c", "c", &[], Pick::Lowest)).await {
+                    break held.leases[0].address;
+                }
+            };
+            assert!(!before.contains(&c), "seed {seed}: {c} is another pod's");
+            cluster.0.lock().faults = 0;
+            tokio::time::sleep(SETTLED).await;
+            assert_eq!(cluster.0.lock().held(), 3, "seed {seed}");
+            assert_eq!(
+                [add(&agent, "a").await, add(&agent, "b").await, add(&agent, "c").await],
+                [before[0], before[1], c]
+            );
+            for uid in ["a", "b", "c"] {
+                agent.release(of(uid)).await.unwrap();
+            }
+            assert_eq!(cluster.0.lock().held(), 0, "seed {seed}");
+        });
+    }
+}

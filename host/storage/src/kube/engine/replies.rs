@@ -20,7 +20,7 @@ pub(super) enum Reply {
 }
 
 impl Writer {
-    /// Carries one out; the failure, if a call is to be tried again after a wait.
+    /// Does what one asks for; the failure, if a call is to be tried again after a wait.
     pub(super) fn reply(&mut self, block: Block, reply: Reply) -> Option<StoreError> {
         match reply {
             Reply::Read(Ok(Some(stored))) => {
