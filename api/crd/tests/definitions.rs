@@ -97,7 +97,11 @@ const KINDS: [Kind; 8] = [
         short: "sib",
         scope: "Cluster",
         status_subresource: false,
-        columns: &[("POOL", "string", ".spec.pool", 0), ("BLOCK", "string", ".spec.block", 0)],
+        columns: &[
+            ("POOL", "string", ".spec.pool", 0),
+            ("BLOCK", "string", ".spec.block", 0),
+            ("HELD", "string", r".metadata.labels['ipam\.spidernet\.io/block\-held']", 0),
+        ],
     },
     Kind {
         kind: "SpiderPolicy",
@@ -160,7 +164,8 @@ fn columns_point_at_fields() {
     for (_, _, path, _) in KINDS.iter().flat_map(|kind| kind.columns) {
         let field = path.trim_start_matches('.').replace("[0]", "[]");
         let field = field.split_once("['").map_or(field.as_str(), |(map, _)| map);
-        assert!(fields.contains(field), "{path}");
+        // Every object has labels.
+        assert!(field == "metadata.labels" || fields.contains(field), "{path}");
     }
 }
 
