@@ -19,7 +19,7 @@ use std::env;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
@@ -172,7 +172,7 @@ async fn ledger(server: &ApiServer, catalog: &ClusterCatalog, node: &str, gate: 
     let catalogs = catalog.subscribe();
     let config = KubeLedgerConfig {
         nodes: Some(Arc::new(ClusterNodes::new(server.client.clone()))),
-        pending: Arc::new(move || catalogs.borrow().pending()),
+        pending: Arc::new(move || catalogs.borrow().pending(SystemTime::now())),
         ..KubeLedgerConfig::new(node.to_owned(), blocks, endpoints, spaces)
     };
     loop {

@@ -26,6 +26,7 @@ mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use spiderpool_crd::{
@@ -87,10 +88,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The UIDs of pods of this node that have not started yet, and have a network of their own: they ask for addresses soon, if
-    /// ever.
+    /// The UIDs of pods of this node that were made lately and have no network yet, but are to have one of their own: they
+    /// ask for addresses soon, if ever.
     #[must_use]
-    pub fn pending(&self) -> Vec<String> {
-        self.pods.values().filter(|pod| pods::is_pending(pod)).filter_map(|pod| pod.metadata.uid.clone()).collect()
+    pub fn pending(&self, now: SystemTime) -> Vec<String> {
+        let pending = self.pods.values().filter(|pod| pods::is_pending(pod, now));
+        pending.filter_map(|pod| pod.metadata.uid.clone()).collect()
     }
 }

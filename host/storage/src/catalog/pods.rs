@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -119,11 +120,21 @@ fn dead(pod: &Pod) -> Option<Dead> {
     }
 }
 
-/// Whether it has not started yet, and has a network of its own.
-pub(super) fn is_pending(pod: &Pod) -> bool {
+/// For how long after it was made a pod is expected to ask soon. One that has not started by then waits for something else, a
+/// volume or an image, and may do so for days.
+const EXPECTED: Duration = Duration::from_secs(60);
+
+/// Whether it was made lately, and has a network of its own that is not there yet. It has an address as soon as that is,
+/// which may be long before its images are.
+pub(super) fn is_pending(pod: &Pod, now: SystemTime) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let has_network = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
     let shares_network = pod.spec.as_ref().and_then(|spec| spec.host_network).unwrap_or_default();
-    pod.metadata.deletion_timestamp.is_none() && phase == Some("Pending") && !shares_network
+    let made = pod.metadata.creation_timestamp.as_ref().map(|made| SystemTime::from(made.0));
+    // The API server's clock may be ahead.
+    let age = made.map(|made| now.duration_since(made).unwrap_or_else(|error| error.duration()));
+    let is_young = age.is_some_and(|age| age < EXPECTED);
+    pod.metadata.deletion_timestamp.is_none() && phase == Some("Pending") && is_young && !has_network && !shares_network
 }
 
 /// The pods that people wrote down.
@@ -178,15 +189,33 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_pending_that_is_to_start_with_a_network_of_its_own() {
-        let pending = |metadata: Value, phase: &str, host_network: bool| {
-            let spec = json!({"hostNetwork": host_network, "containers": []});
-            let pod = json!({"metadata": metadata, "spec": spec, "status": {"phase": phase}});
-            is_pending(&serde_json::from_value(pod).unwrap())
+    fn a_pod_is_pending_that_is_to_start_soon_with_a_network_of_its_own() {
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let made_at = "2001-09-09T01:46:40Z";
+        let pod = |part: &str, field: &str, value: Value| {
+            let mut pod = json!({
+                "metadata": {"creationTimestamp": made_at},
+                "spec": {"hostNetwork": false, "containers": []},
+                "status": {"phase": "Pending"},
+            });
+            pod[part][field] = value;
+            serde_json::from_value::<Pod>(pod).unwrap()
         };
-        assert!(pending(json!({}), "Pending", false));
-        assert!(!pending(json!({}), "Pending", true));
-        assert!(!pending(json!({}), "Running", false));
-        assert!(!pending(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), "Pending", false));
+        let new = pod("metadata", "name", json!("web-0"));
+        for age in [0, 59] {
+            assert!(is_pending(&new, made + Duration::from_secs(age)), "{age} s");
+        }
+        assert!(is_pending(&new, made - Duration::from_secs(3)), "the API server's clock is ahead");
+        assert!(!is_pending(&new, made + Duration::from_secs(60)), "it waits for something else");
+        let others = [
+            ("spec", "hostNetwork", json!(true)),
+            ("status", "phase", json!("Running")),
+            ("status", "podIP", json!("10.6.0.1")),
+            ("metadata", "deletionTimestamp", json!(made_at)),
+            ("metadata", "creationTimestamp", Value::Null),
+        ];
+        for (part, field, value) in others {
+            assert!(!is_pending(&pod(part, field, value.clone()), made), "{field}: {value}");
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct WholePool {
     pub(super) status: Value,
 }
 
-/// A pod with what tells whether it lives.
+/// A pod with what tells whether it lives, and has a network already.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct LeanPod {
     #[serde(default)]
@@ -57,16 +57,18 @@ struct LeanPodSpec {
 struct LeanPodStatus {
     phase: Option<String>,
     reason: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
 }
 
 impl From<LeanPod> for Pod {
     fn from(LeanPod { metadata, spec, status }: LeanPod) -> Self {
         let LeanPodSpec { node_name, host_network, restart_policy } = spec;
-        let LeanPodStatus { phase, reason } = status;
+        let LeanPodStatus { phase, reason, pod_ip } = status;
         Self {
             metadata: kept(metadata),
             spec: Some(PodSpec { node_name, host_network, restart_policy, ..PodSpec::default() }),
-            status: Some(PodStatus { phase, reason, ..PodStatus::default() }),
+            status: Some(PodStatus { phase, reason, pod_ip, ..PodStatus::default() }),
         }
     }
 }
@@ -162,18 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn of_a_pod_remains_what_tells_whether_it_lives() {
+    fn of_a_pod_remains_what_tells_whether_it_lives_and_has_a_network() {
         let object = json!({
             "metadata": {"name": "a", "namespace": "shop", "labels": {"app": "web"}},
             "spec": {"nodeName": "n", "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]},
-            "status": {"phase": "Failed", "reason": "Evicted", "podIP": "10.0.0.1"},
+            "status": {"phase": "Failed", "reason": "Evicted", "podIP": "10.0.0.1", "hostIP": "10.0.0.9"},
         });
         let pod = Pod::from(serde_json::from_value::<LeanPod>(object).unwrap());
         let kept = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "a", "namespace": "shop", "labels": {"app": "web"}},
             "spec": {"nodeName": "n", "restartPolicy": "Never", "containers": []},
-            "status": {"phase": "Failed", "reason": "Evicted"},
+            "status": {"phase": "Failed", "reason": "Evicted", "podIP": "10.0.0.1"},
         });
         assert_eq!(serde_json::to_value(pod).unwrap(), kept);
     }
