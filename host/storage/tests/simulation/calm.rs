@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use spiderpool_ip::Family;
+use spiderpool_ip::{Family, IpSet};
 use spiderpool_storage::kube::{KubeLedger, KubeLedgerConfig};
 use spiderpool_storage::{Choice, Holder, Owner, Pick, PoolSpace, Reservation, Want};
 
@@ -16,6 +16,17 @@ pub(crate) fn calm(seed: u64, pool: &str, usable: Vec<IpAddr>) -> Cluster {
     let cluster = Cluster::new(seed, BTreeMap::from([(pool.to_owned(), usable)]));
     cluster.0.lock().faults = 0;
     cluster
+}
+
+/// A pool of sixteen blocks.
+pub(crate) fn wide() -> Arc<PoolSpace> {
+    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.255"]).unwrap();
+    Arc::new(PoolSpace::new("p4", "10.6.0.0/16".parse().unwrap(), usable))
+}
+
+/// A cluster with that pool.
+pub(crate) fn calm_wide(seed: u64) -> Cluster {
+    calm(seed, "p4", (0..=255).map(|last| IpAddr::from([10, 6, 0, last])).collect())
 }
 
 /// An agent that knows that one pool.

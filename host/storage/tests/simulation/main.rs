@@ -8,10 +8,12 @@
 
 mod calm;
 mod cluster;
+mod groups;
 mod link;
 mod marks;
 mod pod;
 mod promises;
+mod records;
 mod removed;
 mod shares;
 mod world;

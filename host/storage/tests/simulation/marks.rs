@@ -2,32 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use spiderpool_ip::{Block, Family, IpSet};
+use spiderpool_ip::Block;
 use spiderpool_storage::kube::{KubeLedger, Mark};
-use spiderpool_storage::{Ledger as _, Pick, PoolSpace, Release};
+use spiderpool_storage::{Ledger as _, Pick, Release};
 
-use crate::calm::{agent_of, ask_of, calm, test};
+use crate::calm::{agent_of, ask_of, calm_wide, test, wide};
 use crate::cluster::Cluster;
-
-/// Sixteen blocks.
-fn space() -> Arc<PoolSpace> {
-    let usable = IpSet::parse(Family::V4, ["10.6.0.0-10.6.0.255"]).unwrap();
-    Arc::new(PoolSpace::new("p4", "10.6.0.0/16".parse().unwrap(), usable))
-}
-
-fn cluster(seed: u64) -> Cluster {
-    calm(seed, "p4", (0..=255).map(at).collect())
-}
 
 /// A cluster with two agents that have known the pool for a while, and nothing of each other.
 async fn two(seed: u64) -> (Cluster, KubeLedger, KubeLedger) {
-    let cluster = cluster(seed);
-    let one = agent_of(&cluster, "node1", 1, space()).await;
-    let other = agent_of(&cluster, "node2", 2, space()).await;
+    let cluster = calm_wide(seed);
+    let one = agent_of(&cluster, "node1", 1, wide()).await;
+    let other = agent_of(&cluster, "node2", 2, wide()).await;
     pass().await;
     (cluster, one, other)
 }
@@ -38,7 +27,7 @@ async fn pass() {
 }
 
 async fn add(agent: &KubeLedger, uid: &str) -> IpAddr {
-    agent.reserve(ask_of(&space(), uid, uid, &[], Pick::Lowest)).await.unwrap().leases[0].address
+    agent.reserve(ask_of(&wide(), uid, uid, &[], Pick::Lowest)).await.unwrap().leases[0].address
 }
 
 async fn del(agent: &KubeLedger, uid: &str) {
@@ -108,9 +97,9 @@ fn no_label_hides_an_address_that_was_given_back_while_another_was_taken() {
 #[test]
 fn where_many_come_at_once_every_node_has_a_block_of_its_own_from_the_first() {
     test(async {
-        let cluster = cluster(1);
+        let cluster = calm_wide(1);
         let nodes = ["node1", "node2", "node3"];
-        let agents = join_all(nodes.iter().zip(1..).map(|(node, run)| agent_of(&cluster, node, run, space()))).await;
+        let agents = join_all(nodes.iter().zip(1..).map(|(node, run)| agent_of(&cluster, node, run, wide()))).await;
         pass().await;
         let before = cluster.0.lock().calls;
         let pods = agents.iter().zip(nodes).flat_map(|(agent, node)| (0..10).map(move |pod| (agent, node, pod)));
