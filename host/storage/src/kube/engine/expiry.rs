@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::memory::pod_ref;
-use super::request::end;
+use super::give_back::end;
+use super::held::pod_ref;
 use super::retry::BUDGET;
 use super::shared::Shared;
 
@@ -23,7 +23,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let now = (shared.config.clock)();
-        let (ended, next) = shared.memory.lock().ended(now, AT_ONCE);
+        let (ended, next) = shared.memory.lock().held.ended(now, AT_ONCE);
         if !ended.is_empty() {
             let given = end(&shared, &ended, None, Instant::now() + BUDGET).await;
             shared.recorder.note(&ended.iter().map(|held| pod_ref(held)).collect::<Vec<_>>());

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::adopt::{Claim, claims};
 use super::entry::{self, serves};
 use super::job::{Outcome, Work};
-use super::request::Taken;
+use super::reserve::Taken;
 use super::shared::Shared;
 use crate::kube::RecordedEndpoint;
 use crate::{Allocation, LedgerError, Reservation, Want};
@@ -41,7 +41,7 @@ impl Inheritance {
         if reservation.wants.iter().all(|want| want.inherits.is_empty()) {
             return Self { known: Vec::new(), record: Record::Never };
         }
-        let known = shared.memory.lock().left_by_others(&reservation.holder);
+        let known = shared.memory.lock().held.left_by_others(&reservation.holder);
         Self { known, record: Record::Unread }
     }
 
@@ -87,7 +87,7 @@ impl Inheritance {
             let asked =
                 *interface == want.interface && Family::of(*address) == want.family && want.inherits.contains(pool);
             // What this node holds, it has looked at; or a pod got it that was served since.
-            if !asked || *pod_uid == holder.uid || shared.memory.lock().holds(pool, *address, pod_uid) {
+            if !asked || *pod_uid == holder.uid || shared.memory.lock().held.is_of(pod_uid, pool, *address) {
                 continue;
             }
             let (uid, to) = (pod_uid.clone(), to.clone());

@@ -1,7 +1,7 @@
 //! The ledger of a cluster.
 //!
 //! ```text
-//! reserve, release, … ─→ one task per request, in turn per uid: request.rs
+//! reserve, release, … ─→ one task per request, in turn per uid: reserve.rs, give_back.rs
 //!                                     │ one job per address
 //!                                     ▼
 //!                                 one task per pool: gather, writer.rs → plan, plan.rs → change blocks, round.rs
@@ -66,8 +66,11 @@ mod adopt;
 mod doubts;
 mod entry;
 mod expiry;
+mod give_back;
+mod held;
 mod inherit;
 mod job;
+mod look_up;
 mod memory;
 mod mend;
 mod others;
@@ -78,8 +81,9 @@ mod plan;
 mod rank;
 mod reading;
 mod recorder;
+mod records;
 mod replies;
-mod request;
+mod reserve;
 mod restore;
 mod retry;
 mod round;
@@ -227,37 +231,37 @@ impl Ledger for KubeLedger {
     fn reserve(&self, reservation: Reservation) -> BoxFuture<'_, Result<Endpoint, ReserveError>> {
         self.ask(|shared| {
             let inheritance = Inheritance::begin(&shared, &reservation);
-            request::reserve(shared, reservation, inheritance)
+            reserve::reserve(shared, reservation, inheritance)
         })
     }
 
     fn release(&self, release: Release) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
-        self.ask(|shared| request::release(shared, release))
+        self.ask(|shared| give_back::release(shared, release))
     }
 
     fn retain(&self, kept: Release, until: SystemTime) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
-        self.ask(move |shared| request::retain(shared, kept, until))
+        self.ask(move |shared| give_back::retain(shared, kept, until))
     }
 
     fn quarantine(&self, quarantine: Quarantine) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
-        self.ask(|shared| request::quarantine(shared, quarantine))
+        self.ask(|shared| give_back::quarantine(shared, quarantine))
     }
 
     fn reclaim(&self, gone: Holder, leases: Vec<Lease>) -> BoxFuture<'_, Result<Vec<Lease>, LedgerError>> {
-        self.ask(|shared| request::reclaim(shared, gone, leases))
+        self.ask(|shared| give_back::reclaim(shared, gone, leases))
     }
 
     fn endpoint(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
-        ready(self.shared.memory.lock().endpoint(namespace, pod))
+        ready(self.shared.memory.lock().held.endpoint(namespace, pod))
     }
 
     fn recorded(&self, namespace: &str, pod: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
         let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
-        self.ask(|shared| request::recorded(shared, namespace, pod))
+        self.ask(|shared| look_up::recorded(shared, namespace, pod))
     }
 
     fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
-        let held = self.shared.memory.lock().held_by(uid);
+        let held = self.shared.memory.lock().held.of(uid);
         ready(Endpoint::from_allocations(held.iter().map(AsRef::as_ref)))
     }
 
@@ -266,7 +270,7 @@ impl Ledger for KubeLedger {
         container: &str,
         interface: Option<&str>,
     ) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>> {
-        let mut held = self.shared.memory.lock().allocations();
+        let mut held = self.shared.memory.lock().held.all();
         held.retain(|allocation| allocation.lease.container == container);
         held.retain(|allocation| interface.is_none_or(|interface| allocation.lease.interface == interface));
         ready(held)
@@ -275,17 +279,17 @@ impl Ledger for KubeLedger {
     /// What this node holds; of one pool, what all nodes hold.
     fn allocations(&self, pool: Option<&str>) -> BoxFuture<'_, Result<Vec<Arc<Allocation>>, LedgerError>> {
         match pool {
-            None => ready(self.shared.memory.lock().allocations()),
+            None => ready(self.shared.memory.lock().held.all()),
             Some(pool) => {
                 let pool = pool.to_owned();
-                self.ask(|shared| request::allocations(shared, pool))
+                self.ask(|shared| look_up::allocations(shared, pool))
             }
         }
     }
 
     fn refresh(&self, pools: &[Arc<PoolSpace>]) -> BoxFuture<'_, Result<(), LedgerError>> {
         let pools = pools.to_vec();
-        self.ask(|shared| request::refresh(shared, pools))
+        self.ask(|shared| look_up::refresh(shared, pools))
     }
 
     fn usage(&self, pool: &Arc<PoolSpace>) -> Usage {

@@ -47,7 +47,7 @@ impl Writer {
     pub(super) fn crowd(&self) -> usize {
         let pending = (self.shared.config.pending)();
         let memory = self.shared.memory.lock();
-        pending.iter().filter(|uid| memory.held_by(uid).is_empty()).count()
+        pending.iter().filter(|uid| memory.held.of(uid).is_empty()).count()
     }
 
     /// Whether some of the block is of this node's share: there it is rarely worth while to know how far others have come.

@@ -63,7 +63,7 @@ impl Writer {
             }
             let (address, uid) = (*address, from.pod_uid.clone());
             let over =
-                if memory.holds(&self.pool, address, &uid) { Some(Outcome::Freed) } else { job.look(stored, now) };
+                if memory.held.is_of(&uid, &self.pool, address) { Some(Outcome::Freed) } else { job.look(stored, now) };
             if let Some(outcome) = over {
                 memory.doubts.settle(&self.pool, address, &uid);
                 job.end(Ok(outcome));

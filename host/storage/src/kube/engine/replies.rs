@@ -95,7 +95,7 @@ impl Writer {
             if let (None, Work::Free { address, from } | Work::Move { address, from, .. }) = (&job.reply, &job.work) {
                 let mut memory = self.shared.memory.lock();
                 memory.doubts.settle(&self.pool, *address, &from.pod_uid);
-                memory.prefer(&from.pod_uid);
+                memory.held.prefer(&from.pod_uid);
                 drop(memory);
                 self.shared.recorder.note(&[entry::pod_ref(from)]);
             }

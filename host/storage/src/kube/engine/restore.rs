@@ -19,7 +19,7 @@ use crate::kube::{BlockId, Change, ChangeError, Mark, Origin, StoreError, Stored
 impl Writer {
     /// What this node holds in a block, as it is written there.
     pub(super) fn held_in(&self, block: Block) -> BTreeMap<IpAddr, BlockAllocation> {
-        let held = self.shared.memory.lock().held_in(&self.pool, block);
+        let held = self.shared.memory.lock().held.in_block(&self.pool, block);
         held.iter().map(|held| (held.lease.address, entry::entry(held))).collect()
     }
 

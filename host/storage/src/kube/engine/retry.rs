@@ -9,6 +9,8 @@ use crate::kube::StoreError;
 
 /// How long a request may take. Less than the plugin waits (100 s), enough for the API server to come back from an election.
 pub(super) const BUDGET: Duration = Duration::from_secs(20);
+/// How often what turned out not to be held is taken anew. More than once happens only if somebody edits blocks meanwhile.
+pub(super) const ROUNDS: usize = 4;
 /// How long one call of the store may take before its outcome counts as unknown.
 pub(super) const CALL: Duration = Duration::from_secs(10);
 /// Within what time a request that was not answered is done, if ever: the API server gives up after 60 s.
