@@ -11,7 +11,7 @@ use spiderpool_crd::{SpiderEndpointStatus, SpiderIPBlockSpec};
 use spiderpool_ip::Block;
 
 use super::Mark;
-use crate::{BoxFuture, Endpoint, PoolSpace, Records};
+use crate::{BoxFuture, Endpoint, Holder, PoolSpace, Records};
 
 /// Which block: blocks belong to pools, and two pools that touch the same 16 addresses have one each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -220,6 +220,12 @@ pub struct PodRef {
     pub name: String,
     /// Its UID.
     pub uid: String,
+}
+
+impl From<Holder> for PodRef {
+    fn from(Holder { namespace, pod, uid }: Holder) -> Self {
+        Self { namespace, name: pod, uid }
+    }
 }
 
 /// A record as it is stored.

@@ -18,7 +18,7 @@ use spiderpool_crd::{FINALIZER, SpiderEndpoint, SpiderEndpointStatus};
 use super::pages::Extent;
 use super::requests::{Failure, Requests, metadata_only};
 use crate::kube::{EndpointStore, PodRef, RecordedEndpoint, StoreError};
-use crate::{BoxFuture, Endpoint, Holder};
+use crate::{BoxFuture, Endpoint};
 
 /// Endpoints per page.
 const ENDPOINTS_PER_PAGE: u32 = 500;
@@ -52,8 +52,7 @@ impl ClusterEndpoints {
 
     async fn put_record(&self, endpoint: &Endpoint, over: &BTreeSet<String>) -> Result<(), StoreError> {
         let object = object(endpoint);
-        let Holder { namespace, pod, uid } = endpoint.holder.clone();
-        let pod = PodRef { namespace, name: pod, uid };
+        let pod = PodRef::from(endpoint.holder.clone());
         for _ in 0..ROUNDS {
             // Most pods are new, and one request is all they cost.
             match self.create(&pod, &object).await {

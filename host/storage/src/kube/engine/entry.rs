@@ -8,7 +8,6 @@ use k8s_openapi::jiff::Timestamp;
 use spiderpool_crd::ipblock::BlockAllocation;
 use spiderpool_ip::Family;
 
-use crate::kube::PodRef;
 use crate::{Allocation, Holder, Lease, Owner, PoolSpace, Reservation, Want};
 
 /// What is written when `want` of `reservation` gets an address, a free one or one that a pod before it left.
@@ -97,12 +96,6 @@ pub(super) fn end(entry: &BlockAllocation) -> Option<SystemTime> {
 pub(super) fn holder(entry: &BlockAllocation) -> Holder {
     let (namespace, pod) = entry.pod.split_once('/').unwrap_or(("", &entry.pod));
     Holder { namespace: namespace.to_owned(), pod: pod.to_owned(), uid: entry.pod_uid.clone() }
-}
-
-/// The pod whose record tells of it.
-pub(super) fn pod_ref(entry: &BlockAllocation) -> PodRef {
-    let Holder { namespace, pod, uid } = holder(entry);
-    PodRef { namespace, name: pod, uid }
 }
 
 /// Whether it tells no more than a pod: it was taken over from `status.allocatedIPs`.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::give_back::end;
-use super::held::pod_ref;
 use super::retry::BUDGET;
 use super::shared::Shared;
 
@@ -26,7 +25,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let (ended, next) = shared.memory.lock().held.ended(now, AT_ONCE);
         if !ended.is_empty() {
             let given = end(&shared, &ended, None, Instant::now() + BUDGET).await;
-            shared.recorder.note(&ended.iter().map(|held| pod_ref(held)).collect::<Vec<_>>());
+            shared.recorder.note(ended.iter().map(|held| held.holder.clone().into()));
             match given {
                 Ok(given) if given.len() == ended.len() => continue,
                 // Somebody has it again, and memory knows.

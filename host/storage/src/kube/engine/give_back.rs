@@ -1,6 +1,5 @@
 //! Requests that give addresses back: at once, at a moment, or only after a rest.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,11 +10,9 @@ use spiderpool_crd::ipblock::{self, BlockAllocation};
 use tokio::time::Instant;
 
 use super::entry;
-use super::held::pod_ref;
 use super::job::{Outcome, Work};
 use super::retry::{BUDGET, ROUNDS};
 use super::shared::Shared;
-use crate::kube::PodRef;
 use crate::{Allocation, Holder, Lease, LedgerError, Quarantine, Release};
 
 /// See [`Ledger::release`](crate::Ledger::release).
@@ -32,8 +29,7 @@ pub(super) async fn reclaim(shared: Arc<Shared>, gone: Holder, leases: Vec<Lease
         shared.job(&lease.pool, work, deadline)
     });
     let outcomes = join_all(jobs).await;
-    let Holder { namespace, pod, uid } = gone;
-    shared.recorder.note(&[PodRef { namespace, name: pod, uid }]);
+    shared.recorder.note([gone.into()]);
     drop(turn);
     let mut given = Vec::new();
     for (lease, outcome) in leases.into_iter().zip(outcomes) {
@@ -59,13 +55,13 @@ async fn give_back(shared: &Arc<Shared>, meant: &Release, until: Option<&Time>) 
     let mut given: Vec<Lease> = Vec::new();
     // Again only if a block says that a NIC is in another sandbox than was remembered.
     for _ in 0..ROUNDS {
-        let mut held = shared.memory.lock().held.of(&meant.uid);
+        let mut held = shared.memory.lock().held.of(&meant.uid).to_vec();
         held.retain(|held| meant.means(&held.lease) && !given.contains(&held.lease));
         if held.is_empty() {
             break;
         }
         let more = end(shared, &held, until, deadline).await;
-        shared.recorder.note(&held.iter().map(|held| pod_ref(held)).collect::<Vec<_>>());
+        shared.recorder.note(held.iter().map(|held| held.holder.clone().into()));
         given.extend(more?);
     }
     Ok(given)
@@ -106,7 +102,7 @@ pub(super) async fn quarantine(shared: Arc<Shared>, quarantine: Quarantine) -> R
     let deadline = Instant::now() + BUDGET;
     let turn = shared.turns.of(&quarantine.uid).await;
     let rest = ipblock::Quarantine { until: whole_seconds(quarantine.until)?, reason: quarantine.reason.clone() };
-    let held = shared.memory.lock().held.of(&quarantine.uid);
+    let held = shared.memory.lock().held.of(&quarantine.uid).to_vec();
     let mut lost = Vec::new();
     for &address in &quarantine.addresses {
         let mine: Vec<_> = held.iter().filter(|held| held.lease.address == address).collect();
@@ -124,8 +120,7 @@ pub(super) async fn quarantine(shared: Arc<Shared>, quarantine: Quarantine) -> R
             }
         }
     }
-    let pods: BTreeSet<PodRef> = held.iter().map(|held| pod_ref(held)).collect();
-    shared.recorder.note(&pods.into_iter().collect::<Vec<_>>());
+    shared.recorder.note(held.iter().map(|held| held.holder.clone().into()));
     drop(turn);
     Ok(lost)
 }

@@ -1,5 +1,7 @@
 //! What this node holds, and how full every block was when last seen: a projection of the latest picture of each block.
 
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,11 +11,11 @@ use spiderpool_crd::ipblock::BlockAllocation;
 use spiderpool_ip::{Block, Family, IpRange, IpSet};
 use tokio::time::Instant;
 
+use self::held::Held;
 use super::Spaces;
 use super::adopt::claims;
 use super::doubts::{Doubt, Doubts};
 use super::entry;
-use super::held::{Held, pod_ref};
 use super::picture::{Picture, Seen};
 use super::pictures::Pictures;
 use crate::kube::{BlockMark, PodRef, RecordedEndpoint, StoredBlock};
@@ -84,7 +86,7 @@ impl Memory {
             if there.is_none_or(|there| there.pod_uid != known.holder.uid || there.interface != known.lease.interface) {
                 self.held.forget(&known);
                 if passed_on || !expected.contains(&address) {
-                    surprised.push(pod_ref(&known));
+                    surprised.push(known.holder.clone().into());
                 }
             }
         }
@@ -149,7 +151,7 @@ impl Memory {
         if let Some(known) = &known {
             self.held.forget(known);
         }
-        let surprise = (!expected).then(|| pod_ref(&allocation));
+        let surprise = (!expected).then(|| allocation.holder.clone().into());
         self.held.remember(allocation);
         surprise
     }
@@ -189,7 +191,7 @@ impl Memory {
         self.homes.remove(&(pool.to_owned(), block));
         let known = self.held.in_block(pool, block);
         known.iter().for_each(|known| self.held.forget(known));
-        known.iter().map(|known| pod_ref(known)).collect()
+        known.iter().map(|known| known.holder.clone().into()).collect()
     }
 
     /// Keeps the pictures that are still right by a list of all blocks, or of those `near` one, that was begun then. Whether

@@ -67,7 +67,6 @@ mod doubts;
 mod entry;
 mod expiry;
 mod give_back;
-mod held;
 mod inherit;
 mod job;
 mod look_up;
@@ -81,7 +80,6 @@ mod plan;
 mod rank;
 mod reading;
 mod recorder;
-mod records;
 mod replies;
 mod reserve;
 mod restore;
@@ -261,8 +259,8 @@ impl Ledger for KubeLedger {
     }
 
     fn held_by(&self, uid: &str) -> BoxFuture<'_, Result<Option<Endpoint>, LedgerError>> {
-        let held = self.shared.memory.lock().held.of(uid);
-        ready(Endpoint::from_allocations(held.iter().map(AsRef::as_ref)))
+        let memory = self.shared.memory.lock();
+        ready(Endpoint::from_allocations(memory.held.of(uid).iter().map(AsRef::as_ref)))
     }
 
     fn held_by_container(

@@ -96,7 +96,7 @@ impl Writer {
     pub(super) fn keep(&mut self, stored: &StoredBlock, expected: &BTreeSet<IpAddr>) {
         self.made.remove(&stored.spec.block);
         let news = self.shared.memory.lock().see(stored, expected, Instant::now());
-        self.shared.recorder.note(&news.surprised);
+        self.shared.recorder.note(news.surprised);
         if news.is_removed {
             self.removed.insert(stored.spec.block);
         }

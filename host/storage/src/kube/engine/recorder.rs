@@ -4,6 +4,8 @@
 //! repeated without end. A write of unknown outcome could be done late, over a newer one: the record is written once more
 //! when that can no longer happen.
 
+mod records;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,8 @@ use spiderpool_crd::SpiderEndpoint;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::held::pod_ref;
+use self::records::{Name, Records, Step, at_once};
 use super::memory::Memory;
-use super::records::{Name, Records, Step, at_once};
 use super::retry::Chance;
 use super::shared::{Shared, WAITING, bounded};
 use crate::LedgerError;
@@ -49,7 +50,7 @@ impl Recorder {
 
     /// Compares what is recorded with what is held, and queues the difference.
     pub(super) fn start(&self, recorded: Vec<RecordedEndpoint>, memory: &Memory) {
-        let mut pods: BTreeSet<PodRef> = memory.held.all().iter().map(|held| pod_ref(held)).collect();
+        let mut pods: BTreeSet<PodRef> = memory.held.all().iter().map(|held| held.holder.clone().into()).collect();
         {
             let mut records = self.records.lock();
             for stored in recorded {
@@ -59,26 +60,27 @@ impl Recorder {
                 pods.insert(stored.pod);
             }
         }
-        self.note(&pods.into_iter().collect::<Vec<_>>());
+        self.note(pods);
     }
 
     /// What these pods hold may have changed.
-    pub(super) fn note(&self, pods: &[PodRef]) {
+    pub(super) fn note(&self, pods: impl IntoIterator<Item = PodRef>) {
         self.note_at(pods, Instant::now());
     }
 
     /// The same for a record that nothing is to delay.
     pub(super) fn note_first(&self, pod: PodRef) {
-        self.note_at(&[pod], at_once(Instant::now()));
+        self.note_at([pod], at_once(Instant::now()));
     }
 
-    fn note_at(&self, pods: &[PodRef], at: Instant) {
-        if pods.is_empty() {
+    fn note_at(&self, pods: impl IntoIterator<Item = PodRef>, at: Instant) {
+        let mut pods = pods.into_iter().peekable();
+        if pods.peek().is_none() {
             return;
         }
         let mut records = self.records.lock();
-        for pod in pods {
-            records.queue(&(pod.namespace.clone(), pod.name.clone()), at);
+        for PodRef { namespace, name, .. } in pods {
+            records.queue(&(namespace, name), at);
         }
         drop(records);
         self.work.notify_one();

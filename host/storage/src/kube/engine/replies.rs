@@ -97,7 +97,7 @@ impl Writer {
                 memory.doubts.settle(&self.pool, *address, &from.pod_uid);
                 memory.held.prefer(&from.pod_uid);
                 drop(memory);
-                self.shared.recorder.note(&[entry::pod_ref(from)]);
+                self.shared.recorder.note([entry::holder(from).into()]);
             }
             let outcome = job.done();
             job.end(Ok(outcome));

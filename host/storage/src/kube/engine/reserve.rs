@@ -48,8 +48,7 @@ pub(super) async fn reserve(
     if outcome.is_err() {
         undo(&shared, &reservation.holder.uid, taken).await;
     }
-    let Reservation { holder, .. } = &reservation;
-    let pod = PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() };
+    let pod = PodRef::from(reservation.holder);
     if outcome.is_ok() && shared.memory.lock().doubts.are_about(&pod.uid) {
         // Should this agent die, and what was asked for in vain be done late, only the record says which was answered.
         shared.recorder.note_first(pod.clone());
@@ -57,7 +56,7 @@ pub(super) async fn reserve(
     } else if reservation.comes_back {
         shared.recorder.note_first(pod);
     } else {
-        shared.recorder.note(&[pod]);
+        shared.recorder.note([pod]);
     }
     drop(turn);
     outcome
@@ -73,8 +72,7 @@ async fn serve(
     let uid = &reservation.holder.uid;
     for _ in 0..ROUNDS {
         for want in &reservation.wants {
-            let held = shared.memory.lock().held.of(uid);
-            if held.iter().any(|allocation| serves(&allocation.lease, want)) {
+            if shared.memory.lock().held.of(uid).iter().any(|allocation| serves(&allocation.lease, want)) {
                 continue;
             }
             taken.push(match inheritance.serve(shared, reservation, want, deadline).await? {
@@ -87,7 +85,7 @@ async fn serve(
             break;
         }
     }
-    let mut held = shared.memory.lock().held.of(uid);
+    let mut held = shared.memory.lock().held.of(uid).to_vec();
     let twins = twins(&held, &reservation.container);
     held.retain(|held| !twins.contains(&held.lease.address));
     let nothing = || ReserveError::Nothing(reservation.holder.clone());
@@ -109,7 +107,7 @@ fn twins(held: &[Arc<Allocation>], container: &str) -> BTreeSet<IpAddr> {
 /// Gives back what belongs to a sandbox that is no more. What belongs to this one stays with the pod until it goes: it
 /// cannot be told which of the two was answered.
 async fn drop_twins(shared: &Arc<Shared>, reservation: &Reservation, deadline: Instant) -> Result<(), LedgerError> {
-    let mut held = shared.memory.lock().held.of(&reservation.holder.uid);
+    let mut held = shared.memory.lock().held.of(&reservation.holder.uid).to_vec();
     let twins = twins(&held, &reservation.container);
     held.retain(|held| twins.contains(&held.lease.address) && held.lease.container != reservation.container);
     end(shared, &held, None, deadline).await.map(drop)
@@ -158,7 +156,7 @@ async fn move_here(
     deadline: Instant,
     taken: &[Taken],
 ) -> Result<bool, LedgerError> {
-    let held = shared.memory.lock().held.of(&reservation.holder.uid);
+    let held = shared.memory.lock().held.of(&reservation.holder.uid).to_vec();
     let before = held.iter().filter(|held| !taken.iter().any(|taken| taken.is(&held.lease)));
     let moves = before.map(|held| {
         let to = entry::moved(held, reservation, &shared.config.node);
@@ -179,7 +177,7 @@ async fn undo(shared: &Arc<Shared>, uid: &str, taken: Vec<Taken>) {
         return;
     }
     let deadline = Instant::now() + BUDGET;
-    let held = shared.memory.lock().held.of(uid);
+    let held = shared.memory.lock().held.of(uid).to_vec();
     let (mut fresh, mut returns) = (Vec::new(), Vec::new());
     for held in held {
         match taken.iter().find(|taken| taken.is(&held.lease)) {

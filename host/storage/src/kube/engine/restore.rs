@@ -42,7 +42,7 @@ impl Writer {
             Err(ChangeError::Store(StoreError::Gone(_))) => {
                 self.removed.remove(&block);
                 let forgotten = self.shared.memory.lock().forget_all_in(&self.pool, block);
-                self.shared.recorder.note(&forgotten);
+                self.shared.recorder.note(forgotten);
                 self.never_made(block);
                 self.pool_is_gone();
                 None

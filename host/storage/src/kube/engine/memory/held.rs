@@ -7,11 +7,11 @@ use std::time::SystemTime;
 
 use spiderpool_ip::Block;
 
-use crate::kube::PodRef;
 use crate::{Allocation, Endpoint, Holder};
 
+/// Changed only as blocks tell: by the memory.
 #[derive(Default)]
-pub(super) struct Held {
+pub(in crate::kube::engine) struct Held {
     by_uid: BTreeMap<String, Vec<Arc<Allocation>>>,
     by_pool: BTreeMap<String, BTreeMap<IpAddr, Arc<Allocation>>>,
     /// What has an end: when, and in which pool.
@@ -20,12 +20,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn of(&self, uid: &str) -> Vec<Arc<Allocation>> {
-        self.by_uid.get(uid).cloned().unwrap_or_default()
+    pub(in crate::kube::engine) fn of(&self, uid: &str) -> &[Arc<Allocation>] {
+        self.by_uid.get(uid).map_or(&[], Vec::as_slice)
     }
 
     /// What the pod of that name has; of the holder that came last, should there be several.
-    pub(super) fn endpoint(&self, namespace: &str, pod: &str) -> Option<Endpoint> {
+    pub(in crate::kube::engine) fn endpoint(&self, namespace: &str, pod: &str) -> Option<Endpoint> {
         let last = self.of_name(namespace, pod).max_by_key(|held| held.last().map(|last| last.serial))?;
         Endpoint::from_allocations(last.iter().map(AsRef::as_ref))
     }
@@ -38,7 +38,7 @@ impl Held {
     }
 
     /// What others of the holder's name have, the latest first.
-    pub(super) fn left_by_others(&self, holder: &Holder) -> Vec<Arc<Allocation>> {
+    pub(in crate::kube::engine) fn left_by_others(&self, holder: &Holder) -> Vec<Arc<Allocation>> {
         let others = self.of_name(&holder.namespace, &holder.pod).flatten();
         let mut left: Vec<_> = others.filter(|left| left.holder.uid != holder.uid).cloned().collect();
         left.sort_by_key(|left| std::cmp::Reverse(left.serial));
@@ -46,8 +46,8 @@ impl Held {
     }
 
     /// What the holder has is the latest of its name from now on.
-    pub(super) fn prefer(&mut self, uid: &str) {
-        for held in self.of(uid) {
+    pub(in crate::kube::engine) fn prefer(&mut self, uid: &str) {
+        for held in self.of(uid).to_vec() {
             self.forget(&held);
             let serial = self.serial(None);
             self.remember(Allocation { serial, ..held.as_ref().clone() });
@@ -55,7 +55,11 @@ impl Held {
     }
 
     /// At most `most` of what has ended by `now`, and when the next ends.
-    pub(super) fn ended(&self, now: SystemTime, most: usize) -> (Vec<Arc<Allocation>>, Option<SystemTime>) {
+    pub(in crate::kube::engine) fn ended(
+        &self,
+        now: SystemTime,
+        most: usize,
+    ) -> (Vec<Arc<Allocation>>, Option<SystemTime>) {
         let ended = self.ends.iter().take_while(|(end, ..)| *end <= now).take(most);
         let held = |(_, pool, address): &(_, String, IpAddr)| self.by_pool.get(pool)?.get(address).cloned();
         let ended: Vec<_> = ended.filter_map(held).collect();
@@ -63,7 +67,7 @@ impl Held {
     }
 
     /// Everything, by address.
-    pub(super) fn all(&self) -> Vec<Arc<Allocation>> {
+    pub(in crate::kube::engine) fn all(&self) -> Vec<Arc<Allocation>> {
         let mut all: Vec<_> = self.by_pool.values().flat_map(BTreeMap::values).cloned().collect();
         all.sort_by_key(|allocation| allocation.lease.address);
         all
@@ -74,12 +78,12 @@ impl Held {
         self.by_pool.get(pool)?.get(&address)
     }
 
-    pub(super) fn is_of(&self, uid: &str, pool: &str, address: IpAddr) -> bool {
+    pub(in crate::kube::engine) fn is_of(&self, uid: &str, pool: &str, address: IpAddr) -> bool {
         self.at(pool, address).is_some_and(|held| held.holder.uid == uid)
     }
 
     /// What is held in a block, whether or not that exists.
-    pub(super) fn in_block(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
+    pub(in crate::kube::engine) fn in_block(&self, pool: &str, block: Block) -> Vec<Arc<Allocation>> {
         let held = self.by_pool.get(pool).into_iter();
         held.flat_map(|held| held.range(block.range().first()..=block.range().last()))
             .map(|(_, known)| known)
@@ -118,9 +122,4 @@ impl Held {
             }
         }
     }
-}
-
-pub(super) fn pod_ref(allocation: &Allocation) -> PodRef {
-    let holder = &allocation.holder;
-    PodRef { namespace: holder.namespace.clone(), name: holder.pod.clone(), uid: holder.uid.clone() }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::retry::LANDING;
 use crate::Endpoint;
+use crate::kube::engine::retry::LANDING;
 use crate::kube::{PodRef, StoreError};
 
 /// While requests come those are first, since a pod starts with its address and nobody waits for its record: a record
