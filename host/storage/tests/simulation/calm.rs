@@ -64,6 +64,17 @@ pub(crate) fn ask_of(space: &Arc<PoolSpace>, pod: &str, uid: &str, inherits: &[&
     }
 }
 
+/// Runs it in twenty clusters with a wide pool and one agent each, and tells their seeds.
+pub(crate) fn alone(work: impl AsyncFn(u64, Cluster, KubeLedger)) {
+    for seed in 0..20 {
+        test(async {
+            let cluster = calm_wide(seed);
+            let agent = agent_of(&cluster, "node0", 0, wide()).await;
+            work(seed, cluster, agent).await;
+        });
+    }
+}
+
 /// Runs it in time that passes as fast as nothing happens.
 pub(crate) fn test(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

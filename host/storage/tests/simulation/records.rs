@@ -7,7 +7,7 @@ use spiderpool_storage::kube::KubeLedger;
 use spiderpool_storage::{Ledger as _, Pick, Release};
 use tokio::time::sleep;
 
-use crate::calm::{agent_of, ask_of, calm_wide, test, wide};
+use crate::calm::{alone, ask_of, wide};
 use crate::cluster::Cluster;
 
 /// How much longer than promised a record may take: four are written at once, and some requests take seconds.
@@ -31,66 +31,50 @@ fn times(cluster: &Cluster, what: &str) -> Vec<u64> {
 
 #[test]
 fn the_record_of_a_pod_that_comes_alone_is_soon_written() {
-    for seed in 0..20 {
-        test(async move {
-            let cluster = calm_wide(seed);
-            let agent = agent_of(&cluster, "node0", 0, wide()).await;
-            add(&agent, 1, 0).await;
-            let answered = times(&cluster, "take").len();
-            assert_eq!((answered, times(&cluster, "put").len()), (1, 0), "seed {seed}");
-            sleep(Duration::from_millis(500 + LATE)).await;
-            let (taken, put) = (times(&cluster, "take")[0], times(&cluster, "put"));
-            assert_eq!(put.len(), 1, "seed {seed}");
-            assert!(put[0] - taken >= 500, "seed {seed}: another pod was to be expected");
-        });
-    }
+    alone(async |seed, cluster, agent| {
+        add(&agent, 1, 0).await;
+        let answered = times(&cluster, "take").len();
+        assert_eq!((answered, times(&cluster, "put").len()), (1, 0), "seed {seed}");
+        sleep(Duration::from_millis(500 + LATE)).await;
+        let (taken, put) = (times(&cluster, "take")[0], times(&cluster, "put"));
+        assert_eq!(put.len(), 1, "seed {seed}");
+        assert!(put[0] - taken >= 500, "seed {seed}: another pod was to be expected");
+    });
 }
 
 /// The more came, the longer others are to be expected; but half a second for each of twenty would be too long.
 #[test]
 fn records_wait_for_the_end_of_the_requests_but_not_for_ever() {
-    for seed in 0..20 {
-        test(async move {
-            let cluster = calm_wide(seed);
-            let agent = agent_of(&cluster, "node0", 0, wide()).await;
-            add(&agent, 20, 100).await;
-            assert_eq!(times(&cluster, "put"), [0; 0], "seed {seed}: a record was written between requests");
-            let taken = times(&cluster, "take")[0];
-            sleep(Duration::from_millis(5_000 + LATE)).await;
-            let put = times(&cluster, "put");
-            assert_eq!(put.len(), 20, "seed {seed}");
-            assert!(put[0] > taken + 5_000, "seed {seed}: the first was written at {} ms", put[0]);
-        });
-    }
+    alone(async |seed, cluster, agent| {
+        add(&agent, 20, 100).await;
+        assert_eq!(times(&cluster, "put"), [0; 0], "seed {seed}: a record was written between requests");
+        let taken = times(&cluster, "take")[0];
+        sleep(Duration::from_millis(5_000 + LATE)).await;
+        let put = times(&cluster, "put");
+        assert_eq!(put.len(), 20, "seed {seed}");
+        assert!(put[0] > taken + 5_000, "seed {seed}: the first was written at {} ms", put[0]);
+    });
 }
 
 #[test]
 fn records_that_are_far_behind_do_not_wait() {
-    for seed in 0..20 {
-        test(async move {
-            let cluster = calm_wide(seed);
-            let agent = agent_of(&cluster, "node0", 0, wide()).await;
-            add(&agent, 128 + 32, 0).await;
-            sleep(Duration::from_secs(4)).await;
-            let taken = times(&cluster, "take")[0];
-            let put = times(&cluster, "put").into_iter().filter(|at| *at < taken + 5_000).count();
-            assert!((32..=32 + 4).contains(&put), "seed {seed}: {put} records were written at once");
-        });
-    }
+    alone(async |seed, cluster, agent| {
+        add(&agent, 128 + 32, 0).await;
+        sleep(Duration::from_secs(4)).await;
+        let taken = times(&cluster, "take")[0];
+        let put = times(&cluster, "put").into_iter().filter(|at| *at < taken + 5_000).count();
+        assert!((32..=32 + 4).contains(&put), "seed {seed}: {put} records were written at once");
+    });
 }
 
 #[test]
 fn what_came_and_went_is_not_recorded() {
-    for seed in 0..20 {
-        test(async move {
-            let cluster = calm_wide(seed);
-            let agent = agent_of(&cluster, "node0", 0, wide()).await;
-            add(&agent, 10, 0).await;
-            for n in 0..10 {
-                agent.release(Release { uid: format!("uid{n}"), ..Release::default() }).await.unwrap();
-            }
-            assert!(agent.close(Duration::from_secs(60)).await);
-            assert_eq!(times(&cluster, "put"), [0; 0], "seed {seed}");
-        });
-    }
+    alone(async |seed, cluster, agent| {
+        add(&agent, 10, 0).await;
+        for n in 0..10 {
+            agent.release(Release { uid: format!("uid{n}"), ..Release::default() }).await.unwrap();
+        }
+        assert!(agent.close(Duration::from_secs(60)).await);
+        assert_eq!(times(&cluster, "put"), [0; 0], "seed {seed}");
+    });
 }
